@@ -1,0 +1,87 @@
+"""Every exception that raygrad raises on purpose.
+
+    RaygradError
+    ├── SpecError (a ValueError)        the job's spec or its input is wrong; nothing was started
+    ├── IdentityError                   the table belongs to another model, loss or metric
+    ├── PlanError                       the sources are no longer what the plan was made from
+    ├── ModelReplicaError               an actor's model is not the one that the driver built
+    ├── TooManyErrorsError              more rows failed than max_errors allows
+    ├── RowError                        one row can't be scored; it becomes an error row
+    │   ├── NullInputError              the input column is null in this row
+    │   ├── DecodeError                 the bytes are no readable image
+    │   └── ShapeError                  the decoded input has another shape than the rest
+    └── UnreachedParameterError (a ValueError)   the loss ignores a target, and strict=True
+
+A class name is what a table's ``error_type`` column holds, so renaming one is a breaking change.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class RaygradError(Exception):
+    """Base of all errors that raygrad raises on purpose."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong, and where: ``sources[1].format: got "webp"; use parquet``."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class SpecError(RaygradError, ValueError):
+    """A job can't start; carries every fault that was found, not just the first.
+
+    Args:
+        faults: What is wrong, each with its place in the spec.
+        origin: The spec's path, for the message.
+    """
+
+    def __init__(self, faults: Sequence[Fault], origin: str = "spec") -> None:
+        super().__init__(tuple(faults), origin)
+        self.faults = tuple(faults)
+        self.origin = origin
+
+    def __str__(self) -> str:
+        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        return "\n".join([f"{self.origin} has {count}:", *(f"  {fault}" for fault in self.faults)])
+
+
+class IdentityError(RaygradError):
+    """A table holds the scores of one identity, and this run has another."""
+
+
+class PlanError(RaygradError):
+    """A source file that the plan relies on has changed or vanished."""
+
+
+class ModelReplicaError(RaygradError):
+    """An actor built a model with other weights than the driver did."""
+
+
+class TooManyErrorsError(RaygradError):
+    """The job stopped because more rows failed than ``max_errors`` allows."""
+
+
+class RowError(RaygradError):
+    """Base of the errors that belong to one row."""
+
+
+class NullInputError(RowError):
+    """The row holds no input."""
+
+
+class DecodeError(RowError):
+    """The row's bytes can't be decoded."""
+
+
+class ShapeError(RowError):
+    """The row's decoded input has an unexpected shape."""
+
+
+class UnreachedParameterError(RaygradError, ValueError):
+    """A target parameter has no influence on the loss, and ``strict=True`` asked to be told."""

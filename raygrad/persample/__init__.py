@@ -1,0 +1,1 @@
+"""The per-sample gradient engine; needs torch alone."""
