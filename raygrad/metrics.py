@@ -6,7 +6,9 @@ float32, merge exactly (Chan et al. 1979 for the variance) and are scaled where 
 underflow.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 Target = nn.Module | Tensor
 GradTransform = Callable[[Tensor], Tensor]
 
-__all__ = ["GradientMetric", "Max", "Mean", "MeanStd", "Min", "PNorm"]
+__all__ = ["METRICS", "GradientMetric", "Max", "Mean", "MeanStd", "Min", "PNorm", "metric_by_name"]
 
 
 class GradientMetric:
@@ -322,3 +324,32 @@ class MeanStd(GradientMetric):
     def reset(self) -> None:
         """Forgets all gradients seen so far."""
         self._moments = _Moments()
+
+
+METRICS: dict[str, Callable[[Sequence[Target] | Target], GradientMetric]] = {
+    "max": Max,
+    "min": Min,
+    "mean": Mean,
+    "std": partial(MeanStd, return_mean=False),
+}
+"""What a spec can name, beside p-norms, whose names are ``l`` and p: l1, l2, l0.5, linf."""
+
+
+def metric_by_name(name: str, targets: Sequence[Target] | Target) -> GradientMetric:
+    """Makes the metric that a job's spec names.
+
+    Args:
+        name: A key of ``METRICS``, or ``l`` and a p-norm's p.
+        targets: See :class:`GradientMetric`.
+
+    Returns:
+        A metric of dimension 1.
+
+    Raises:
+        ValueError: If there is no such metric.
+    """
+    if name in METRICS:
+        return METRICS[name](targets)
+    if re.fullmatch(r"l(\d+(\.\d+)?|inf)", name):
+        return PNorm(targets, p=name[1:])
+    raise ValueError(f'got "{name}"; use {", ".join(METRICS)}, or a p-norm such as l1, l2 or linf')

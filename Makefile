@@ -1,0 +1,34 @@
+# Every target sets up .venv if it isn't there yet, and takes it as it is if it is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint bench clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# The project itself is installed last, so its script stands for a complete set-up.
+.venv/bin/raygrad:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,demo]"
+
+demo: .venv/bin/raygrad  ## Score known and unknown images with a small network, and compare scores
+	$(BIN)/python -m jobs.demo.prepare
+	$(BIN)/raygrad run jobs/demo.yaml
+	$(BIN)/python -m jobs.demo.evaluate
+
+test: .venv/bin/raygrad  ## Run all tests
+	$(BIN)/pytest
+
+lint: .venv/bin/raygrad  ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/bin/raygrad  ## Measure, and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove the demo's files and all caches, but not .venv
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

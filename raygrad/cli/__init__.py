@@ -1,0 +1,28 @@
+"""The command line: parse, call one library function, print. Imports nothing heavy."""
+
+import click
+
+from raygrad import __version__
+from raygrad.cli.run import run
+from raygrad.cli.validate import validate
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="raygrad", message="raygrad %(version)s")
+def main() -> None:
+    r"""Score data sets with per-sample gradient metrics.
+
+    \b
+    Exit codes:
+      0    done; rows that failed, within max_errors, included
+      1    failed
+      2    bad spec or input; nothing was started
+      3    stopped, since more rows failed than max_errors allows
+      130  interrupted; run again to go on
+    """
+
+
+main.add_command(run)
+main.add_command(validate)

@@ -1,0 +1,38 @@
+"""Exit codes, and the errors that they stand for."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import click
+
+FAILED, BAD_INPUT, TOO_MANY_ERRORS, INTERRUPTED = 1, 2, 3, 130
+
+
+@contextlib.contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turns raygrad's errors into a message and an exit code."""
+    from raygrad.errors import (
+        IdentityError,
+        PlanError,
+        RaygradError,
+        SpecError,
+        TooManyErrorsError,
+    )
+
+    try:
+        yield
+    except (SpecError, IdentityError, PlanError) as error:
+        _leave(error, BAD_INPUT)
+    except TooManyErrorsError as error:
+        _leave(error, TOO_MANY_ERRORS)
+    except RaygradError as error:
+        _leave(error, FAILED)
+    except KeyboardInterrupt:
+        click.echo("Stopped at once; run again to go on.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _leave(error: Exception, code: int) -> None:
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(code)

@@ -1,0 +1,42 @@
+"""``raygrad run``."""
+
+import sys
+
+import click
+
+from raygrad.cli.exits import INTERRUPTED, exit_codes
+
+
+@click.command()
+@click.argument("spec", type=click.Path(dir_okay=False))
+@click.option("--output", metavar="URI", help="Write to this table instead of the spec's.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Score the first N rows only, as a trial; needs --output.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Run on this Ray cluster; without it on an embedded Ray, whatever RAY_ADDRESS says.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show Ray's own messages.")
+def run(
+    spec: str, output: str | None, limit: int | None, address: str | None, verbose: bool
+) -> None:
+    """Score what is open of the job SPEC, a YAML file.
+
+    Running it again scores only what is not yet in the table.
+    """
+    with exit_codes():
+        from raygrad import validate
+        from raygrad.cli.summary import print_summary
+        from raygrad.cluster.run import run as run_job
+
+        summary = run_job(
+            validate.prepare(spec, output=output, limit=limit), address=address, verbose=verbose
+        )
+        print_summary(summary)
+        if summary.interrupted:
+            sys.exit(INTERRUPTED)

@@ -1,0 +1,23 @@
+"""The gate: after the first Ctrl-C only units that were begun are still scored."""
+
+
+class Gate:
+    """A small actor that readers and scorers ask; units are indices into the run's list."""
+
+    def __init__(self) -> None:
+        self._begun: set[int] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """From now on no unit is begun."""
+        self._closed = True
+
+    def begin(self, unit: int) -> bool:
+        """Whether a unit's batches may be scored; the first question begins it."""
+        if not self._closed:
+            self._begun.add(unit)
+        return unit in self._begun
+
+    def wanted(self, unit: int) -> bool:
+        """Whether a unit's batches may still become scored."""
+        return not self._closed or unit in self._begun

@@ -1,0 +1,134 @@
+"""From units to a stream of score batches: Ray Data reads, decodes and scores.
+
+One Ray Data row is one model batch, an Arrow IPC stream in a large_binary column. Ray merges and
+splits blocks as it likes, but never inside a row, so a batch's composition, and with it every
+number, is the same in every run.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from raygrad.cluster.actor import ScoringActor, pack
+from raygrad.plan import Unit
+from raygrad.scorer import decode_batch, raw_columns
+from raygrad.sources import Segment, batches
+from raygrad.spec import JobSpec
+
+DECODE_CPUS = 0.4
+"""Beside an actor's 0.5 it lets two CPUs run one actor and three readers, with no deadlock."""
+
+MOST_INPUT_BLOCKS = 2000
+SECONDS_BETWEEN_QUESTIONS = 1.0
+BATCHES_PER_BLOCK = 4
+SMALLEST_BLOCK = 1 << 16
+"""Larger blocks pile up work, and show progress in lumps; smaller ones cost a task each."""
+
+
+def score_units(
+    units: Sequence[Unit],
+    spec: JobSpec,
+    kept: Sequence[pa.Field],
+    fingerprint: str,
+    gate: Any,
+) -> ray.data.Dataset:
+    """The pipeline, which starts when it is iterated.
+
+    Args:
+        units: What to score.
+        spec: The job's, as :func:`raygrad.validate.prepare` resolves it.
+        kept: The passed-through columns.
+        fingerprint: That of the driver's model.
+        gate: Handle of a :class:`raygrad.cluster.gate.Gate`.
+
+    Returns:
+        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows) and
+        ``payload`` (the scores).
+    """
+    context = ray.data.DataContext.get_current()
+    context.target_max_block_size = max(SMALLEST_BLOCK, BATCHES_PER_BLOCK * _bytes_per_batch(spec))
+    inputs = pa.table(
+        {
+            "unit": pa.array(range(len(units)), pa.int64()),
+            "segments": [[segment._asdict() for segment in unit.segments] for unit in units],
+        }
+    )
+    blocks = min(len(units), MOST_INPUT_BLOCKS)
+    gpus = _gpus(spec)
+    return (
+        ray.data.from_arrow(inputs, override_num_blocks=blocks)
+        .map_batches(
+            read_and_decode,
+            fn_kwargs={"spec": spec, "columns": raw_columns(spec), "gate": gate},
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=DECODE_CPUS,
+        )
+        .map_batches(
+            ScoringActor,
+            fn_constructor_args=(spec, tuple(kept), fingerprint, gate),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(
+                min_size=spec.actors.min,
+                max_size=max(spec.actors.min, _most_actors(spec, gpus)),
+                max_tasks_in_flight_per_actor=4,
+                max_concurrent_calls_per_actor=2,
+            ),
+            num_cpus=spec.actors.cpus,
+            num_gpus=gpus,
+        )
+    )
+
+
+def read_and_decode(
+    units: pa.Table, spec: JobSpec, columns: Sequence[str], gate: Any
+) -> Iterator[pa.Table]:
+    """Reads a unit and yields its decoded batches one by one, while the gate lets it."""
+    for unit in units.to_pylist():
+        segments = [Segment(**segment) for segment in unit["segments"]]
+        offset = 0
+        asked = -math.inf
+        for batch in batches(segments, columns, spec.batch_size):
+            if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
+                if not ray.get(gate.wanted.remote(unit["unit"])):
+                    break
+                asked = time.monotonic()
+            yield pa.table(
+                {
+                    "unit": pa.array([unit["unit"]], pa.int64()),
+                    "offset": pa.array([offset], pa.int64()),
+                    "payload": pa.array([pack(decode_batch(batch, spec))], pa.large_binary()),
+                }
+            )
+            offset += len(batch)
+
+
+def _bytes_per_batch(spec: JobSpec) -> int:
+    entries = 0
+    for field in spec.input.values():
+        size = 1 if field.decode == "image" else 4
+        for length in field.shape or ():
+            size *= length
+        entries += size
+    return entries * spec.batch_size
+
+
+def _gpus(spec: JobSpec) -> float:
+    if spec.actors.gpus is not None:
+        return spec.actors.gpus
+    return 1 if ray.cluster_resources().get("GPU", 0) else 0
+
+
+def _most_actors(spec: JobSpec, gpus: float) -> int:
+    if spec.actors.max is not None:
+        return spec.actors.max
+    resources = ray.cluster_resources()
+    if gpus:
+        return int(resources.get("GPU", 0) / gpus)
+    return int(resources.get("CPU", 1) // 2)

@@ -1,0 +1,106 @@
+"""What a person sees while a job runs: a bar on a terminal, a line every 10 s elsewhere."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 10
+
+
+class JobProgress:
+    """Counts rows and errors, and shows them.
+
+    Args:
+        rows: How many there are to score.
+        console: Where to.
+    """
+
+    def __init__(self, rows: int, console: Console) -> None:
+        self.rows = rows
+        self.done = 0
+        self.errors = 0
+        self.started = time.monotonic()
+        self._console = console
+        self._over = threading.Event()
+        self._bar = _bar(console) if console.is_terminal else None
+        self._lines = threading.Thread(target=self._print_lines, daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("starting", total=self.rows, errors=0)
+        else:
+            self._lines.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._bar is not None:
+            self._bar.stop()
+        else:
+            self._lines.join()
+
+    def advance(self, rows: int, errors: int) -> None:
+        """Notes that so many more rows were scored, and how many of them failed."""
+        self.done += rows
+        self.errors += errors
+        if self._bar is not None:
+            self._bar.update(
+                self._task, description="scoring", completed=self.done, errors=self.errors
+            )
+
+    def say(self, message: str) -> None:
+        """Prints a line above the bar."""
+        self._console.print(message, highlight=False)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def _print_lines(self) -> None:
+        while not self._over.wait(SECONDS_BETWEEN_LINES):
+            rate = self.done / self.seconds
+            left = f"{(self.rows - self.done) / rate:.0f} s left" if rate else "starting"
+            self.say(
+                f"{self.done:,} of {self.rows:,} rows, {rate:,.0f} rows/s, "
+                f"{left}, {self.errors:,} errors"
+            )
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} rows/s" if speed else "- rows/s")
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[errors]} errors"),
+        console=console,
+    )

@@ -1,0 +1,70 @@
+"""Ray itself: an embedded one, or a cluster by its address; quiet unless asked."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+EMBEDDED = "local"
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
+    """Connects to Ray, and lets go of it at the end.
+
+    Args:
+        address: A cluster's; None starts an embedded Ray, whatever RAY_ADDRESS says.
+        verbose: Whether Ray's own messages are shown.
+    """
+    # Read when ray is imported, or by the processes that it starts.
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not verbose:
+        os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
+        # Else it also calls it an error that Ray Data's actors can be restarted (ray#53727).
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import_path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+    import ray
+
+    level = logging.INFO if verbose else logging.ERROR
+    with contextlib.nullcontext() if verbose else _stderr_closed():
+        ray.init(
+            address=address or EMBEDDED,
+            include_dashboard=False if address is None else None,
+            log_to_driver=verbose,
+            logging_level=level,
+            # Workers import user code as the driver did, from its working directory.
+            runtime_env={"env_vars": {"PYTHONPATH": import_path}},
+        )
+    _configure_data(verbose)
+    logging.getLogger("ray.data").setLevel(level)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Ray's C++ core announces its log level there, past every Python stream."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _configure_data(verbose: bool) -> None:
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = verbose
+    context.print_on_execution_start = verbose
+    # No actor may be ready for many minutes while a node is on its way; work that has begun may
+    # stand still for half an hour.
+    context.execution_no_progress_timeout_s = 1800

@@ -1,0 +1,146 @@
+"""From a spec's model section to a module in eval mode, and the module's fingerprint."""
+
+import hashlib
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raygrad.errors import Fault, SpecError
+from raygrad.spec import ModelSpec
+from raygrad.storage import open_read
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """Calls the factory, loads the checkpoint, switches to eval mode and freezes all parameters.
+
+    Args:
+        spec: The model's section; import paths are looked up in the working directory, too.
+
+    Raises:
+        SpecError: If the factory can't be imported or called, or the checkpoint doesn't fit.
+    """
+    factory = _import(spec.factory)
+    try:
+        model = factory(**spec.arguments)
+    except Exception as error:
+        raise _fault("arguments", f"{spec.factory} raised {_described(error)}") from error
+    if not isinstance(model, nn.Module):
+        found = type(model).__name__
+        raise _fault("factory", f"{spec.factory} returned a {found}; return a torch.nn.Module")
+    if spec.checkpoint is not None:
+        _load(model, spec.checkpoint)
+    return model.eval().requires_grad_(False)
+
+
+def targets(model: nn.Module, name: str) -> nn.Module | nn.Parameter:
+    """The module or parameter that a spec calls by its dotted name, or the whole model for all.
+
+    Raises:
+        LookupError: If there is none, with the names that there are.
+    """
+    if name == "all":
+        return model
+    modules: dict[str, nn.Module | nn.Parameter] = dict(model.named_modules())
+    known = {**modules, **dict(model.named_parameters())}
+    known.pop("", None)
+    if name not in known:
+        raise LookupError(f'the model has no "{name}"; use all, {", ".join(_first(known))}')
+    return known[name]
+
+
+def _first(known: Mapping[str, object], most: int = 12) -> list[str]:
+    names = list(known)
+    return names if len(names) <= most else [*names[:most], f"... ({len(names)} names)"]
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers with their names, shapes and dtypes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        if isinstance(value, Tensor):
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+            digest.update(content.numpy().data)
+    return digest.hexdigest()
+
+
+def logits(output: Any, where: int | str | None) -> Tensor:
+    """Picks the logits out of a model's output.
+
+    Args:
+        output: What the model returned.
+        where: None for the output itself, an index, or a key or attribute.
+
+    Returns:
+        Shape (N, C).
+
+    Raises:
+        TypeError: If that is no tensor of two axes.
+    """
+    if where is None:
+        found = output
+    elif isinstance(where, int) or isinstance(output, Mapping):
+        found = output[where]
+    else:
+        found = getattr(output, where)
+    if not isinstance(found, Tensor) or found.ndim != 2:
+        shape = f" of shape {tuple(found.shape)}" if isinstance(found, Tensor) else ""
+        raise TypeError(
+            f"the model's output is a {type(found).__name__}{shape}; logits have shape (N, C): "
+            "set model.logits to the index or attribute that holds them"
+        )
+    return found
+
+
+def _import(path: str) -> Any:
+    module_name, colon, name = path.partition(":")
+    if not colon:
+        raise _fault("factory", f'got "{path}"; use module:function')
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name + ".").startswith(error.name + "."):
+            message = f'no module "{error.name}" in {folder} or among the installed packages'
+        else:
+            message = f'{module_name} needs the package "{error.name}"; install it'
+        raise _fault("factory", message) from error
+    except Exception as error:
+        raise _fault("factory", f"{module_name} raised {_described(error)}") from error
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        raise _fault("factory", f'module {module_name} has no "{name}"') from error
+
+
+def _load(model: nn.Module, uri: str) -> None:
+    try:
+        with open_read(uri) as stream:
+            state = torch.load(stream, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise _fault("checkpoint", f"{uri} doesn't exist") from error
+    except Exception as error:
+        message = f"{uri} is no state dict that loads with weights_only: {_described(error)}"
+        raise _fault("checkpoint", message) from error
+    if not isinstance(state, Mapping):
+        raise _fault("checkpoint", f"{uri} holds a {type(state).__name__}; save model.state_dict()")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reasons = " ".join(line.strip() for line in str(error).splitlines()[1:])
+        raise _fault("checkpoint", f"{uri} doesn't fit the model: {reasons}") from error
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def _fault(key: str, message: str) -> SpecError:
+    return SpecError([Fault(f"model.{key}", message)])

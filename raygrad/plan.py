@@ -1,0 +1,191 @@
+"""The plan: which rows make which unit, frozen when it is first made."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raygrad import storage
+from raygrad.errors import Fault, PlanError, SpecError
+from raygrad.sources import SOURCES, Segment
+from raygrad.storage import StoredFile
+from raygrad.table import layout, schema
+
+
+class Unit(NamedTuple):
+    """A fixed set of input rows that becomes one file.
+
+    Attributes:
+        generation: Which extension of the plan it came with.
+        number: Its number within the generation.
+        partition: The Hive folder of its rows.
+        segments: Where its rows lie, in order.
+    """
+
+    generation: int
+    number: int
+    partition: str
+    segments: tuple[Segment, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(segment.rows for segment in self.segments)
+
+    @property
+    def path(self) -> str:
+        """The name of its file below ``scores/``."""
+        name = f"{self.generation:04d}-{self.number:06d}.parquet"
+        return f"{self.partition}/{name}" if self.partition else name
+
+
+class Group(NamedTuple):
+    """Files that go into one partition."""
+
+    format: str
+    partition: str
+    files: Sequence[StoredFile]
+
+
+def make(
+    groups: Iterable[Group],
+    rows_per_file: int,
+    *,
+    columns: Sequence[str] = (),
+    generation: int = 0,
+    limit: int | None = None,
+) -> list[Unit]:
+    """Cuts files into units of about ``rows_per_file`` rows.
+
+    A piece that its format reads whole, such as a row group, is never cut, unless the limit falls
+    into it; empty files make no unit.
+
+    Args:
+        groups: The files of each partition.
+        rows_per_file: A unit is closed as soon as it has so many rows.
+        columns: What every file must have.
+        generation: The number of this extension of the plan.
+        limit: Where the plan ends, in rows; None for all.
+
+    Returns:
+        Units, numbered from 0.
+
+    Raises:
+        SpecError: With each file that can't be read or lacks a column.
+    """
+    units: list[Unit] = []
+    faults: list[Fault] = []
+    left = limit
+    for group in groups:
+        waiting: list[Segment] = []
+        for segment in _segments(group, columns, faults):
+            if left is not None:
+                segment = segment._replace(rows=min(segment.rows, left))  # noqa: PLW2901
+                left -= segment.rows
+            if segment.rows:
+                waiting.append(segment)
+            if sum(part.rows for part in waiting) >= rows_per_file:
+                units.append(Unit(generation, len(units), group.partition, _joined(waiting)))
+                waiting = []
+        if waiting:
+            units.append(Unit(generation, len(units), group.partition, _joined(waiting)))
+    if faults:
+        raise SpecError(faults, "the sources' files")
+    return units
+
+
+def _segments(group: Group, columns: Sequence[str], faults: list[Fault]) -> Iterator[Segment]:
+    for file in group.files:
+        try:
+            described = SOURCES[group.format].describe(file.uri)
+        except (OSError, ValueError) as error:
+            faults.append(Fault(file.uri, f"can't be read as {group.format}: {error}"))
+            continue
+        if missing := [name for name in columns if name not in described.schema.names]:
+            faults.append(Fault(file.uri, f"has no column {', '.join(missing)}"))
+        first = 0
+        for rows in described.pieces:
+            yield Segment(group.format, file.uri, file.size, file.version, first, rows)
+            first += rows
+
+
+def _joined(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Neighbours in one file as one segment."""
+    joined: list[Segment] = []
+    for segment in segments:
+        if joined and joined[-1].uri == segment.uri:
+            joined[-1] = joined[-1]._replace(rows=joined[-1].rows + segment.rows)
+        else:
+            joined.append(segment)
+    return tuple(joined)
+
+
+def save(root: str, units: Sequence[Unit]) -> list[Unit]:
+    """Writes a generation, create-only.
+
+    Returns:
+        The units that stand in the table: another planner's, if that one was first.
+    """
+    rows = [
+        (unit.generation, unit.number, unit.partition, *segment)
+        for unit in units
+        for segment in unit.segments
+    ]
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema.PLAN)
+    table = pa.table(dict(zip(schema.PLAN.names, columns, strict=True)), schema=schema.PLAN)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    uri = storage.join(layout.plan(root), f"{units[0].generation:04d}.parquet")
+    storage.publish(uri, buffer.getvalue().to_pybytes(), layout.scratch(root))
+    return _load_file(uri)
+
+
+def load(root: str) -> list[Unit]:
+    """All units of a table; none of a table without a plan."""
+    folder = layout.plan(root)
+    names = sorted(storage.names_below(folder))
+    return [unit for name in names for unit in _load_file(storage.join(folder, name))]
+
+
+def _load_file(uri: str) -> list[Unit]:
+    rows = pq.read_table(pa.BufferReader(storage.read_bytes(uri)), schema=schema.PLAN).to_pylist()
+    keyed = groupby(rows, key=lambda row: (row["generation"], row["unit"], row["partition"]))
+    return [
+        Unit(*key, tuple(Segment(**{name: row[name] for name in Segment._fields}) for row in group))
+        for key, group in keyed
+    ]
+
+
+def new_files(units: Iterable[Unit], groups: Iterable[Group]) -> list[Group]:
+    """The listed files that no unit has yet, by group."""
+    known = {segment.uri for unit in units for segment in unit.segments}
+    fresh = (
+        group._replace(files=[file for file in group.files if file.uri not in known])
+        for group in groups
+    )
+    return [group for group in fresh if group.files]
+
+
+def refuse_changes(open_units: Iterable[Unit], groups: Iterable[Group]) -> None:
+    """Refuses to go on if a file with open units is no longer what the plan saw.
+
+    Raises:
+        PlanError: Naming each such file.
+    """
+    listed = {file.uri: file for group in groups for file in group.files}
+    complaints: dict[str, str] = {}
+    for unit in open_units:
+        for segment in unit.segments:
+            file = listed.get(segment.uri)
+            if file is None:
+                complaints[segment.uri] = "is gone"
+            elif (file.size, file.version) != (segment.size, segment.version):
+                complaints[segment.uri] = "has changed"
+    if complaints:
+        raise PlanError(
+            "sources are not what the table's plan was made from:\n"
+            + "\n".join(f"  {uri} {what}" for uri, what in complaints.items())
+            + "\nrestore them, or use another output"
+        )

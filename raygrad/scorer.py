@@ -1,0 +1,152 @@
+"""One decoded batch in, one batch of scores and errors out; knows no Ray."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from raygrad import models
+from raygrad.collector import GradientMetricCollector
+from raygrad.confidence import CONFIDENCE
+from raygrad.decode import decode, to_fixed_size_list, to_model
+from raygrad.losses import LOSSES
+from raygrad.metrics import metric_by_name
+from raygrad.spec import JobSpec
+from raygrad.table import schema
+
+INPUT = "input:"
+"""Prefix of the decoded inputs' columns in a batch, before the keyword."""
+
+LONGEST_MESSAGE = 500
+
+
+def raw_columns(spec: JobSpec, *more: str | None) -> list[str]:
+    """The source's columns that a job reads."""
+    names = [*spec.keep, *(field.column for field in spec.input.values()), *filter(None, more)]
+    return list(dict.fromkeys(names))
+
+
+def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
+    """Replaces the raw input columns of a batch by decoded ones, and notes each row's error.
+
+    Args:
+        rows: Columns ``source``, ``row``, the kept ones and the raw inputs.
+        spec: Says which columns are inputs and how they are decoded; shapes are set.
+
+    Returns:
+        Columns ``source``, ``row``, the kept ones, one fixed-size list a keyword, and the errors'.
+    """
+    errors: list[Any] = [None] * len(rows)
+    columns = {name: rows[name] for name in (*schema.IDENTITY_COLUMNS, *spec.keep)}
+    for keyword, field in spec.input.items():
+        decoded = decode(rows[field.column], field)
+        columns[INPUT + keyword] = to_fixed_size_list(decoded.values)
+        errors = [first or second for first, second in zip(errors, decoded.errors, strict=True)]
+    return pa.table({**columns, **_error_columns("decode", errors)})
+
+
+class Scorer:
+    """A model replica with its collector.
+
+    Args:
+        spec: The job's spec; shapes of the inputs are set.
+        model: In eval mode, all parameters frozen; those of the targets are unfrozen here, so that
+            autograd saves no activation below the lowest of them.
+        device: Where the model runs.
+        kept: The passed-through columns.
+
+    Raises:
+        LookupError: If a target isn't in the model.
+    """
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        model: torch.nn.Module,
+        device: torch.device,
+        kept: Sequence[pa.Field],
+    ) -> None:
+        self.spec = spec
+        self.schema = schema.scores(kept, spec.metrics)
+        self.columns = [*schema.FORWARD_COLUMNS, *schema.metric_columns(spec.metrics)]
+        self.device = device
+        self.model = model.to(device)
+        metrics = []
+        for name, kinds in spec.metrics.items():
+            target = models.targets(self.model, name).requires_grad_(True)
+            metrics += [metric_by_name(kind, target) for kind in kinds]
+        self.collector = GradientMetricCollector(metrics)
+        self.loss = LOSSES[spec.loss]
+
+    def score(self, batch: pa.Table) -> pa.Table:
+        """Scores a decoded batch; rows that fail get nulls and an error.
+
+        A batch that fails as a whole is scored row by row, to find the culprit.
+
+        Args:
+            batch: As :func:`decode_batch` makes it.
+
+        Returns:
+            One row a row, in order, as :func:`raygrad.table.schema.scores` says.
+        """
+        good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
+        inputs = {key: self._inputs(batch, key, good) for key in self.spec.input}
+        values = np.zeros((len(batch), len(self.columns)))
+        scored = np.zeros(len(batch), bool)
+        errors: list[BaseException | None] = [None] * len(batch)
+        try:
+            values[good] = self._forward(inputs)
+            scored[good] = True
+        except Exception:  # noqa: BLE001 - user code; each row's own error is noted below
+            for place, row in enumerate(good.tolist()):
+                alone = {key: value[place : place + 1] for key, value in inputs.items()}
+                try:
+                    values[row] = self._forward(alone)
+                    scored[row] = True
+                except Exception as error:  # noqa: BLE001 - becomes the row's error
+                    errors[row] = error
+        passed = (*schema.IDENTITY_COLUMNS, *self.spec.keep)
+        columns = {name: batch[name].cast(self.schema.field(name).type) for name in passed}
+        for index, name in enumerate(self.columns):
+            kind = self.schema.field(name).type.to_pandas_dtype()
+            columns[name] = pa.array(values[:, index].astype(kind), mask=~scored)
+        for name, mine in _error_columns("score", errors).items():
+            columns[name] = pc.coalesce(batch[name], mine)
+        return pa.table(columns, schema=self.schema)
+
+    def forward(self, batch: pa.Table) -> None:
+        """Runs the rows of a decoded batch that have no error; what the model raises, it raises."""
+        good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
+        self._forward({key: self._inputs(batch, key, good) for key in self.spec.input})
+
+    def _inputs(self, batch: pa.Table, keyword: str, rows: np.ndarray[Any, Any]) -> Tensor:
+        field = self.spec.input[keyword]
+        flat = batch[INPUT + keyword].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        values = flat.reshape(len(batch), *(field.shape or ()))[rows]
+        return to_model(torch.from_numpy(values).to(self.device), field)
+
+    def _forward(self, inputs: Mapping[str, Tensor]) -> np.ndarray[Any, Any]:
+        """Shape (n, columns), float64, which holds class numbers and float32 scores exactly."""
+        if not len(next(iter(inputs.values()))):
+            return np.zeros((0, len(self.columns)))
+        named = {key: value for key, value in inputs.items() if key}
+        output = self.model(**named) if named else self.model(inputs[""])
+        logits = models.logits(output, self.spec.model.logits)
+        metrics = self.collector(self.loss(logits))
+        detached = logits.detach().float()
+        forward = [detached.argmax(1), *(score(detached) for score in CONFIDENCE.values())]
+        scores = torch.cat([torch.stack([column.double() for column in forward], 1), metrics], 1)
+        return scores.cpu().numpy()
+
+
+def _error_columns(stage: str, errors: Sequence[BaseException | None]) -> dict[str, pa.Array]:
+    values = {
+        "error_stage": [stage if error else None for error in errors],
+        "error_type": [type(error).__name__ if error else None for error in errors],
+        "error_message": [str(error)[:LONGEST_MESSAGE] if error else None for error in errors],
+    }
+    return {name: pa.array(values[name], kind) for name, kind in schema.ERROR_COLUMNS.items()}

@@ -1,0 +1,1 @@
+"""The table: names and types of its columns, its folders, and how files come into it."""

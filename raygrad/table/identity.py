@@ -1,0 +1,49 @@
+"""What all rows of a table have in common; a run of another identity is refused with a diff."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raygrad.errors import IdentityError
+from raygrad.storage import publish, read_bytes
+from raygrad.table import layout
+
+
+def claim(root: str, identity: Mapping[str, Any]) -> None:
+    """Writes the identity into a new table, or compares it with that of an old one.
+
+    Raises:
+        IdentityError: If the table has another one.
+    """
+    content = json.dumps(identity, indent=2, sort_keys=True, default=str).encode()
+    if not publish(layout.identity(root), content, layout.scratch(root)):
+        compare(root, identity)
+
+
+def compare(root: str, identity: Mapping[str, Any]) -> None:
+    """Refuses another identity than the table's; a table without one takes any.
+
+    Raises:
+        IdentityError: With the entries that differ.
+    """
+    try:
+        stored = json.loads(read_bytes(layout.identity(root)))
+    except FileNotFoundError:
+        return
+    wanted = json.loads(json.dumps(identity, default=str))
+    different = list(_differences(stored, wanted))
+    if different:
+        raise IdentityError(
+            f"{root} holds scores of another identity:\n"
+            + "\n".join(f"  {line}" for line in different)
+            + "\nuse another output for this job, or the spec that the table was made with"
+        )
+
+
+def _differences(stored: Any, wanted: Any, place: str = "") -> Iterator[str]:
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        for key in sorted({*stored, *wanted}):
+            below = f"{place}.{key}" if place else key
+            yield from _differences(stored.get(key), wanted.get(key), below)
+    elif stored != wanted:
+        yield f"{place}: the table has {json.dumps(stored)}, this job {json.dumps(wanted)}"

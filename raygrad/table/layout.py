@@ -1,0 +1,36 @@
+"""Where things lie below a table's root."""
+
+from raygrad.storage import join, names_below
+
+SCORES = "scores"
+PRIVATE = "_raygrad"
+
+
+def scores(root: str) -> str:
+    """The folder that readers are pointed at: Hive-partitioned Parquet and nothing else."""
+    return join(root, SCORES)
+
+
+def identity(root: str) -> str:
+    """The file that says which model, loss and metrics the table belongs to."""
+    return join(root, PRIVATE, "identity.json")
+
+
+def plan(root: str) -> str:
+    """The folder of the plan's generations."""
+    return join(root, PRIVATE, "plan")
+
+
+def runs(root: str) -> str:
+    """The folder of each run's log and summary."""
+    return join(root, PRIVATE, "runs")
+
+
+def scratch(root: str) -> str:
+    """The folder of unfinished files."""
+    return join(root, PRIVATE, "tmp")
+
+
+def published(root: str) -> set[str]:
+    """The files of all units that are done, relative to :func:`scores`."""
+    return {name for name in names_below(scores(root)) if name.endswith(".parquet")}

@@ -1,0 +1,78 @@
+"""Names and types of all columns, those of the plan included: the one place that knows them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import pyarrow as pa
+
+from raygrad.confidence import CONFIDENCE
+
+VERSION = 1
+
+IDENTITY_COLUMNS = {"source": pa.string(), "row": pa.int64()}
+ERROR_COLUMNS = {
+    "error_stage": pa.string(),
+    "error_type": pa.string(),
+    "error_message": pa.string(),
+}
+FORWARD_COLUMNS = {
+    "prediction": pa.int64(),
+    **{name: pa.float32() for name in CONFIDENCE},
+}
+
+PLAN = pa.schema(
+    [
+        ("generation", pa.int32()),
+        ("unit", pa.int32()),
+        ("partition", pa.string()),
+        ("format", pa.string()),
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("version", pa.string()),
+        ("first_row", pa.int64()),
+        ("rows", pa.int64()),
+    ]
+)
+"""One row a segment; a unit's segments stand together, in order."""
+
+
+def metric_column(target: str, metric: str) -> str:
+    """The SQL-friendly name of a metric's column, as ``fc_l1`` or ``features_0_weight_max``."""
+    return re.sub(r"\W+", "_", f"{target}_{metric}").lower()
+
+
+def metric_columns(metrics: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns of a spec's metrics, in their order."""
+    return [metric_column(target, name) for target, names in metrics.items() for name in names]
+
+
+def reserved(metrics: Mapping[str, Sequence[str]]) -> set[str]:
+    """The names that passed-through columns and partition keys can't have."""
+    ours = {**IDENTITY_COLUMNS, **FORWARD_COLUMNS, **ERROR_COLUMNS}
+    return {*ours, *metric_columns(metrics)}
+
+
+def scores(kept: Iterable[pa.Field], metrics: Mapping[str, Sequence[str]]) -> pa.Schema:
+    """The schema of every score file.
+
+    Args:
+        kept: The passed-through columns.
+        metrics: The spec's metrics by target.
+
+    Returns:
+        Identity, passed-through, forward-only, metric and error columns; all but the identity
+        nullable.
+    """
+    identity = [pa.field(name, kind, nullable=False) for name, kind in IDENTITY_COLUMNS.items()]
+    ours = {
+        **FORWARD_COLUMNS,
+        **{name: pa.float32() for name in metric_columns(metrics)},
+        **ERROR_COLUMNS,
+    }
+    return pa.schema(
+        [
+            *identity,
+            *(pa.field(field.name, field.type) for field in kept),
+            *(pa.field(name, kind) for name, kind in ours.items()),
+        ]
+    )

@@ -1,0 +1,106 @@
+"""The faults that a spec's sections show beside files, columns and model; each names its place."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from raygrad import models, storage
+from raygrad.errors import Fault
+from raygrad.plan import Group
+from raygrad.sources import SOURCES, Description
+from raygrad.table import hive, schema
+
+Sections = dict[str, Any]
+
+
+def limit_faults(sections: Sections, output: str | None, limit: int | None) -> Iterator[Fault]:
+    """A trial needs a table of its own."""
+    if limit is None:
+        return
+    if output is None:
+        yield Fault("--limit", "needs --output, a trial never writes into the job's own table")
+    elif "output" in sections and storage.absolute(output) == storage.absolute(sections["output"]):
+        yield Fault("--output", "is the job's own table; a trial needs another one")
+
+
+def list_source(
+    place: str, source: Any, sections: Sections, faults: list[Fault]
+) -> tuple[Group, Description] | None:
+    """Lists a source's files and reads the first one's footer; None where that fails."""
+    if source.format not in SOURCES:
+        known = ", ".join(SOURCES)
+        faults.append(Fault(f"{place}.format", f'got "{source.format}"; use {known}'))
+        return None
+    files = []
+    for path in source.path:
+        try:
+            files += storage.list_files(path, SOURCES[source.format].SUFFIX)
+        except FileNotFoundError:
+            faults.append(Fault(f"{place}.path", f"nothing is at {path}"))
+        except (OSError, ValueError, ImportError) as error:
+            message = f"{path} can't be listed: {type(error).__name__}: {error}"
+            faults.append(Fault(f"{place}.path", message))
+    if not files:
+        return None
+    try:
+        description = SOURCES[source.format].describe(files[0].uri)
+    except (OSError, ValueError) as error:
+        message = f"{files[0].uri} can't be read as {source.format}: {error}"
+        faults.append(Fault(f"{place}.path", message))
+        return None
+    group = Group(source.format, hive.folder(source.constants), sorted(set(files)))
+    return group, description
+
+
+def column_faults(place: str, described: Description, sections: Sections) -> Iterator[Fault]:
+    """Columns that the spec names and a source doesn't have."""
+    columns = described.schema.names
+    wanted = [
+        *((field_place(key), field.column) for key, field in sections.get("input", {}).items()),
+        *((f"keep[{index}]", name) for index, name in enumerate(sections.get("keep", []))),
+    ]
+    if sections.get("label") is not None:
+        wanted.append(("label", sections["label"]))
+    for where, column in wanted:
+        if column not in columns:
+            message = f'{place} has no column "{column}"; it has {", ".join(columns)}'
+            yield Fault(where, message)
+
+
+def field_place(keyword: str) -> str:
+    """Where an input's column stands in the spec."""
+    return f"input.{keyword}.column" if keyword else "input.column"
+
+
+def name_faults(sections: Sections) -> Iterator[Fault]:
+    """Column names that would stand twice in the table, and unfit partition values."""
+    metrics, keep = sections.get("metrics", {}), sections.get("keep", [])
+    reserved = schema.reserved(metrics)
+    for index, name in enumerate(keep):
+        if name in reserved or name in keep[:index]:
+            message = f'"{name}" is a column of the table already; rename it in the source'
+            yield Fault(f"keep[{index}]", message)
+    columns = schema.metric_columns(metrics)
+    for name in sorted({name for name in columns if columns.count(name) > 1}):
+        yield Fault("metrics", f'two metrics would both be column "{name}"; leave one out')
+    sources = sections.get("sources", [])
+    for index, source in enumerate(sources):
+        for key, complaint in hive.faults(source.constants, {*reserved, *keep}):
+            yield Fault(f"sources[{index}].constants.{key}", complaint)
+        if list(source.constants) != list(sources[0].constants):
+            expected = ", ".join(sources[0].constants) or "none"
+            message = f"every source needs the same keys in the same order: {expected}"
+            yield Fault(f"sources[{index}].constants", message)
+
+
+def target_faults(model: torch.nn.Module, metrics: dict[str, list[str]]) -> Iterator[Fault]:
+    """Targets that the model doesn't have."""
+    for name in metrics:
+        try:
+            target = models.targets(model, name)
+        except LookupError as error:
+            yield Fault(f"metrics.{name}", str(error.args[0]))
+            continue
+        if isinstance(target, torch.nn.Module) and not any(True for _ in target.parameters()):
+            yield Fault(f"metrics.{name}", f"{type(target).__name__} has no parameters")

@@ -1,0 +1,63 @@
+"""The first rows of each source: they give the inputs' shapes and show whether anything works."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import torch
+
+from raygrad import plan
+from raygrad.decode import decode
+from raygrad.errors import Fault, SpecError
+from raygrad.plan import Group
+from raygrad.scorer import Scorer, decode_batch, raw_columns
+from raygrad.sources import batches
+from raygrad.spec import FieldSpec
+from raygrad.validate.job import Job
+
+SAMPLE_ROWS = 8
+"""Rows of each source that are decoded and scored before a job starts."""
+
+
+def with_shape(
+    place: str, field: FieldSpec, groups: Sequence[Group], faults: list[Fault]
+) -> FieldSpec:
+    """The field with the shape of the first row that can be decoded; notes a fault if none can."""
+    errors = []
+    for group in groups:
+        for rows in first_rows(group, [field.column]):
+            decoded = decode(rows[field.column], field)
+            if not all(decoded.errors):
+                return field.model_copy(update={"shape": list(decoded.values.shape[1:])})
+            errors += decoded.errors
+    first = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "there are no rows"
+    faults.append(Fault(place, f"none of the first rows can be decoded; {first}"))
+    return field
+
+
+def first_rows(group: Group, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The first few rows of a group, if it has any."""
+    files = group._replace(files=group.files[:SAMPLE_ROWS])
+    for unit in plan.make([files], SAMPLE_ROWS, limit=SAMPLE_ROWS)[:1]:
+        yield from batches(unit.segments, columns, SAMPLE_ROWS)
+
+
+def try_a_few_rows(job: Job, path: str) -> None:
+    """Refuses a job of which not one of the first rows can be scored, with the traceback."""
+    scorer = Scorer(job.spec, job.model, torch.device("cpu"), job.kept)
+    failure = None
+    for group in job.groups:
+        for rows in first_rows(group, raw_columns(job.spec)):
+            batch = decode_batch(rows, job.spec)
+            scores = scorer.score(batch)
+            if scores["error_type"].null_count:
+                return
+            if scores["error_stage"][0].as_py() == "score":
+                failure = batch
+    if failure is not None:
+        try:
+            scorer.forward(failure)
+        except Exception as error:
+            trace = "".join(traceback.format_exception(error)[-6:])
+            message = f"not one of the first rows can be scored:\n{trace}"
+            raise SpecError([Fault("model", message)], path) from error

@@ -1,0 +1,40 @@
+"""A job that can start."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from raygrad.plan import Group, Unit
+from raygrad.spec import JobSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that can start.
+
+    Attributes:
+        spec: With absolute paths, and the shape of each input.
+        kept: The passed-through columns.
+        identity: What the table's rows have in common.
+        groups: The listed files by partition.
+        units: The whole plan: what the table has, and what this run would add.
+        fresh: Those of the units that the table doesn't have yet.
+        done: Names of the units' files that the table has.
+        model: In eval mode, frozen.
+    """
+
+    spec: JobSpec
+    kept: tuple[pa.Field, ...]
+    identity: dict[str, Any]
+    groups: tuple[Group, ...]
+    units: tuple[Unit, ...]
+    fresh: tuple[Unit, ...]
+    done: frozenset[str]
+    model: torch.nn.Module
+
+    @property
+    def open(self) -> list[Unit]:
+        """The units that are still to be scored."""
+        return [unit for unit in self.units if unit.path not in self.done]

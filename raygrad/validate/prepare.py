@@ -1,0 +1,118 @@
+"""From a spec's path to a job that can start, or to all the reasons why it can't."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from raygrad import models, plan, storage
+from raygrad.errors import Fault, SpecError
+from raygrad.plan import Group
+from raygrad.scorer import raw_columns
+from raygrad.spec import JobSpec, load
+from raygrad.table import identity, layout, schema
+from raygrad.validate import checks
+from raygrad.validate.first_rows import try_a_few_rows, with_shape
+from raygrad.validate.job import Job
+
+
+def prepare(path: str, *, output: str | None = None, limit: int | None = None) -> Job:
+    """Checks a spec against the world: files, columns, model, checkpoint, table.
+
+    Args:
+        path: The spec, a YAML file.
+        output: A table to use instead of the spec's.
+        limit: How many rows of the plan make a trial; None for all.
+
+    Returns:
+        The job, of which nothing has been written yet.
+
+    Raises:
+        SpecError: With every fault.
+        IdentityError: If the table belongs to another model, loss, metrics or batch size.
+        PlanError: If a source that is still to be read has changed or vanished.
+    """
+    sections, faults = load(path)
+    faults += checks.limit_faults(sections, output, limit)
+    groups: list[Group] = []
+    model = None
+    descriptions = {}
+    for index, source in enumerate(sections.get("sources", [])):
+        found = checks.list_source(f"sources[{index}]", source, sections, faults)
+        if found is not None:
+            group, descriptions[index] = found
+            groups.append(group)
+            faults += checks.column_faults(f"sources[{index}]", descriptions[index], sections)
+    faults += checks.name_faults(sections)
+    if "model" in sections:
+        try:
+            model = models.build(sections["model"])
+        except SpecError as error:
+            faults += error.faults
+    if model is not None:
+        faults += checks.target_faults(model, sections.get("metrics", {}))
+    if faults:
+        raise SpecError(faults, path)
+    assert model is not None
+    spec = _resolved(JobSpec(**sections), groups, output, path)
+    kept = tuple(next(iter(descriptions.values())).schema.field(name) for name in spec.keep)
+    table_identity = _identity(spec, models.fingerprint(model), limit)
+    identity.compare(spec.output, table_identity)
+    known = plan.load(spec.output)
+    added = [] if known and limit is not None else plan.new_files(known, groups)
+    generation = 1 + max((unit.generation for unit in known), default=-1)
+    fresh = plan.make(
+        added,
+        spec.rows_per_file,
+        columns=raw_columns(spec),
+        generation=generation,
+        limit=limit,
+    )
+    done = frozenset(layout.published(spec.output))
+    job = Job(
+        spec,
+        kept,
+        table_identity,
+        tuple(groups),
+        (*known, *fresh),
+        tuple(fresh),
+        done,
+        model,
+    )
+    plan.refuse_changes(job.open, groups)
+    if job.open:
+        try_a_few_rows(job, path)
+    return job
+
+
+def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: str) -> JobSpec:
+    """The spec with absolute paths and the inputs' shapes."""
+    checkpoint = spec.model.checkpoint
+    model = spec.model.model_copy(
+        update={"checkpoint": storage.absolute(checkpoint) if checkpoint else None}
+    )
+    spec = spec.model_copy(
+        update={"output": storage.absolute(output or spec.output), "model": model}
+    )
+    faults: list[Fault] = []
+    fields = {
+        keyword: field
+        if field.shape is not None
+        else with_shape(checks.field_place(keyword), field, groups, faults)
+        for keyword, field in spec.input.items()
+    }
+    if faults:
+        raise SpecError(faults, path)
+    return spec.model_copy(update={"input": fields})
+
+
+def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, Any]:
+    return {
+        "schema_version": schema.VERSION,
+        "model": {**spec.model.model_dump(exclude={"checkpoint"}), "fingerprint": fingerprint},
+        "input": {key: field.model_dump() for key, field in spec.input.items()},
+        "loss": spec.loss,
+        "metrics": spec.metrics,
+        "keep": spec.keep,
+        "batch_size": spec.batch_size,
+        "precision": "fp32",
+        "limit": limit,
+    }

@@ -1,0 +1,86 @@
+"""A dry run's findings: accuracy, rate and the table's columns, from a few rows."""
+
+import time
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+
+from raygrad import plan
+from raygrad.scorer import Scorer, decode_batch, raw_columns
+from raygrad.sources import batches
+from raygrad.validate.job import Job
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What a dry run shows of one source.
+
+    Attributes:
+        partition: Its Hive folder.
+        files: How many files it has.
+        rows: How many rows the plan has of it.
+        accuracy: Share of right predictions among the rows that were tried and have a label; None
+            where there are none.
+    """
+
+    partition: str
+    files: int
+    rows: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a dry run shows.
+
+    Attributes:
+        sources: One report a source.
+        parameters: How many parameters the model has.
+        scores: Those of the rows that were tried.
+        rate: Rows a second, decoding and scoring in this process, after a warm-up batch.
+    """
+
+    sources: list[SourceReport]
+    parameters: int
+    scores: pa.Table
+    rate: float
+
+
+def report(job: Job, rows: int) -> Report:
+    """Decodes and scores the first rows of each source, without a cluster.
+
+    Args:
+        job: As :func:`raygrad.validate.prepare` gives it.
+        rows: How many of each source.
+    """
+    spec = job.spec
+    scorer = Scorer(spec, job.model, torch.device("cpu"), job.kept)
+    tables: list[pa.Table] = []
+    sources: list[SourceReport] = []
+    seconds, timed = 0.0, 0
+    for group in job.groups:
+        right: list[bool] = []
+        for unit in plan.make([group], rows, limit=rows):
+            for batch in batches(unit.segments, raw_columns(spec, spec.label), spec.batch_size):
+                if not tables:
+                    scorer.score(decode_batch(batch, spec))
+                start = time.perf_counter()
+                scores = scorer.score(decode_batch(batch, spec))
+                seconds += time.perf_counter() - start
+                timed += len(scores)
+                tables.append(scores)
+                if spec.label is not None:
+                    right += _right(batch[spec.label], scores["prediction"])
+        units = [unit for unit in job.units if unit.partition == group.partition]
+        accuracy = sum(right) / len(right) if right else None
+        counted = sum(unit.rows for unit in units)
+        sources.append(SourceReport(group.partition, len(group.files), counted, accuracy))
+    table = pa.concat_tables(tables) if tables else scorer.schema.empty_table()
+    parameters = sum(parameter.numel() for parameter in job.model.parameters())
+    return Report(sources, parameters, table, timed / seconds if seconds else 0.0)
+
+
+def _right(labels: pa.ChunkedArray, predictions: pa.ChunkedArray) -> list[bool]:
+    pairs = zip(labels.to_pylist(), predictions.to_pylist(), strict=True)
+    return [label == guess for label, guess in pairs if label is not None and guess is not None]
