@@ -40,9 +40,10 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
         field: How; its shape, where None, becomes that of the first row that can be decoded.
     """
     if field.decode == "tensor":
-        whole = _whole_tensor(column)
+        valid = column.is_valid()
+        whole = _whole_tensor(column.filter(valid))
         if whole is not None and field.shape in (None, list(whole.shape[1:])):
-            return Decoded(whole, [None] * len(whole))
+            return _with_nulls(whole, valid.to_numpy(), field)
     rows = [_row(value, field) for value in column.to_pylist()]
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
     shape = tuple(field.shape) if field.shape is not None else arrays[0].shape if arrays else ()
@@ -59,6 +60,20 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
     return Decoded(values, errors)
 
 
+def _with_nulls(
+    whole: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], field: FieldSpec
+) -> Decoded:
+    if valid.all():
+        return Decoded(whole, [None] * len(whole))
+    values = np.zeros((len(valid), *whole.shape[1:]), whole.dtype)
+    values[valid] = whole
+    return Decoded(values, [None if there else _null(field) for there in valid])
+
+
+def _null(field: FieldSpec) -> NullInputError:
+    return NullInputError(f"column {field.column} is null")
+
+
 def _common_dtype(arrays: Sequence[np.ndarray[Any, Any]]) -> np.dtype[Any]:
     return np.result_type(*{array.dtype for array in arrays}) if arrays else np.dtype(np.uint8)
 
@@ -67,7 +82,7 @@ def _row(value: Any, field: FieldSpec) -> np.ndarray[Any, Any] | RowError:
     if isinstance(value, dict) and "bytes" in value:
         value = value["bytes"]
     if value is None:
-        return NullInputError(f"column {field.column} is null")
+        return _null(field)
     if field.decode == "image":
         return _image(value, field.mode)
     try:
@@ -82,6 +97,12 @@ def _row(value: Any, field: FieldSpec) -> np.ndarray[Any, Any] | RowError:
 def _image(content: Any, mode: str) -> np.ndarray[Any, Any] | RowError:
     try:
         with Image.open(io.BytesIO(content)) as image:
+            if image.mode.startswith(("I", "F")):
+                # Pillow's convert would clip these at 255.
+                return DecodeError(
+                    f"the image has more than 8 bits a channel (mode {image.mode}); "
+                    "store it as numbers and use decode: tensor"
+                )
             pixels = np.asarray(image.convert(mode))
     # Pillow raises whatever its many decoders raise, SyntaxError and struct.error among them.
     except Exception as error:  # noqa: BLE001

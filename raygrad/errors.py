@@ -5,6 +5,7 @@
     ├── IdentityError                   the table belongs to another model, loss or metric
     ├── PlanError                       the sources are no longer what the plan was made from
     ├── ModelReplicaError               an actor's model is not the one that the driver built
+    ├── JobFailedError                  Ray or the code that it ran failed for good
     ├── TooManyErrorsError              more rows failed than max_errors allows
     ├── RowError                        one row can't be scored; it becomes an error row
     │   ├── NullInputError              the input column is null in this row
@@ -61,6 +62,10 @@ class PlanError(RaygradError):
 
 class ModelReplicaError(RaygradError):
     """An actor built a model with other weights than the driver did."""
+
+
+class JobFailedError(RaygradError):
+    """A job's tasks or actors failed for good; the cause is in the message."""
 
 
 class TooManyErrorsError(RaygradError):

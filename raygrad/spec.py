@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic.fields import FieldInfo
 
 from raygrad.errors import Fault, SpecError
 from raygrad.losses import LOSSES
@@ -59,7 +60,12 @@ def _listed(value: Any) -> Any:
 
 def _fields_by_keyword(value: Any) -> Any:
     """A single field stands for the positional argument, whose keyword is the empty string."""
-    return {"": value} if isinstance(value, Mapping) and "column" in value else value
+    if isinstance(value, Mapping) and not all(isinstance(v, Mapping) for v in value.values()):
+        return {"": value}
+    return value
+
+
+_MetricNames = Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -86,7 +92,7 @@ class FieldSpec(_Section):
         "tensor", description="image: encoded bytes; tensor: numbers, lists or fixed-shape tensors."
     )
     mode: Literal["L", "RGB"] = Field("RGB", description="An image's channels: grey or colour.")
-    shape: list[int] | None = Field(
+    shape: list[Annotated[int, Field(gt=0)]] | None = Field(
         None, description="Shape of one sample, images as (C, H, W); by default that of the first."
     )
     rescale: float | None = Field(
@@ -134,9 +140,9 @@ class JobSpec(_Section):
         dict[str, FieldSpec], BeforeValidator(_fields_by_keyword), Field(min_length=1)
     ] = Field(description="The model's argument, or keyword arguments by name.")
     model: ModelSpec
-    metrics: Annotated[
-        dict[str, list[Annotated[str, AfterValidator(_known_metric)]]], Field(min_length=1)
-    ] = Field(description="For each target, a module's or parameter's name or all, its metrics.")
+    metrics: Annotated[dict[str, _MetricNames], Field(min_length=1)] = Field(
+        description="For each target, a module's or parameter's name or all, its metrics."
+    )
     loss: Annotated[str, AfterValidator(_known_loss)] = "pseudo_label"
     keep: list[str] = Field(default_factory=list, description="Columns passed through.")
     label: str | None = Field(None, description="Column of true classes; validate shows accuracy.")
@@ -172,10 +178,14 @@ def parse(document: Any) -> tuple[dict[str, Any], list[Fault]]:
                 sections[name] = field.get_default(call_default_factory=True)
             continue
         try:
-            sections[name] = TypeAdapter(field.rebuild_annotation()).validate_python(document[name])
+            sections[name] = _adapter(field).validate_python(document[name], strict=True)
         except ValidationError as error:
             faults += [_fault((name, *detail["loc"]), detail) for detail in error.errors()]
     return sections, faults
+
+
+def _adapter(field: FieldInfo) -> TypeAdapter[Any]:
+    return TypeAdapter(field.rebuild_annotation())
 
 
 def load(path: str) -> tuple[dict[str, Any], list[Fault]]:
@@ -195,7 +205,7 @@ def load(path: str) -> tuple[dict[str, Any], list[Fault]]:
             return parse(yaml.safe_load(stream))
     except OSError as error:
         raise SpecError([Fault(path, f"can't be read: {error.strerror}")], path) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise SpecError([Fault(path, f"is no YAML: {error}")], path) from error
 
 
@@ -210,7 +220,14 @@ def _fault(location: tuple[str | int, ...], detail: Any) -> Fault:
         return Fault(place, "is missing")
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    return Fault(place, f"got {json.dumps(detail['input'], default=str)}; {message}")
+    return Fault(place, f"got {_shown(detail['input'])}; {message}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except TypeError:  # a key that is no text
+        return str(value)
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {

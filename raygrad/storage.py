@@ -26,9 +26,9 @@ class StoredFile(NamedTuple):
 
 
 def absolute(uri: str) -> str:
-    """The URI in a form that is the same in every process: local paths absolute, no file://."""
+    """The URI in a form that is the same in every process: local paths real, without file://."""
     filesystem, path = url_to_fs(uri)
-    return _uri(filesystem, path)
+    return os.path.realpath(path) if is_local(uri) else _uri(filesystem, path)
 
 
 def join(base: str, *parts: str) -> str:
@@ -56,7 +56,9 @@ def list_files(pattern: str, suffix: str = "") -> list[StoredFile]:
         FileNotFoundError: If nothing matches.
     """
     filesystem, path = url_to_fs(pattern)
-    if any(character in path for character in "*?["):
+    if is_local(pattern):
+        path = os.path.normpath(path)
+    if any(character in path for character in "*?[") and not filesystem.exists(path):
         found = filesystem.glob(path, detail=True)
     elif filesystem.isdir(path):
         found = {
@@ -69,7 +71,7 @@ def list_files(pattern: str, suffix: str = "") -> list[StoredFile]:
     files = sorted(
         StoredFile(_uri(filesystem, name), int(info["size"] or 0), _version(info))
         for name, info in found.items()
-        if info["type"] == "file"
+        if info["type"] != "directory" and not (info.get("islink") and filesystem.isdir(name))
     )
     if not files:
         raise FileNotFoundError(pattern)
@@ -121,6 +123,7 @@ def publish(uri: str, content: bytes, scratch: str) -> bool:
         except FileExistsError:
             return False
         return True
+    scratch = absolute(scratch)
     unfinished = os.path.join(scratch, f"{uuid.uuid4().hex}.part")
     os.makedirs(scratch, exist_ok=True)
     os.makedirs(os.path.dirname(path), exist_ok=True)

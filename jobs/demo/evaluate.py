@@ -37,10 +37,11 @@ def main() -> None:
     accuracy = (known["prediction"] == known["label"]).mean()
     console = Console(width=100)
     console.print(
-        f"\n{len(table):,} rows in {TABLE}; accuracy on {len(known):,} held-out digits: {accuracy:.1%}"
+        f"\n{len(table):,} rows in {TABLE}; "
+        f"accuracy on {len(known):,} held-out digits: {accuracy:.1%}"
     )
     console.print(
-        auroc_table(table), f"best of each column in bold; 0.5 is chance\n", highlight=False
+        auroc_table(table), "best of each column in bold; 0.5 is chance\n", highlight=False
     )
     draw(table)
     console.print(

@@ -12,7 +12,7 @@ __all__ = ["main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="raygrad", message="raygrad %(version)s")
 def main() -> None:
-    r"""Score data sets with per-sample gradient metrics.
+    """Score data sets with per-sample gradient metrics.
 
     \b
     Exit codes:

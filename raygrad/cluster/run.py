@@ -1,5 +1,6 @@
 """Runs a prepared job: scores the open units, publishes each when it is whole."""
 
+import contextlib
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from raygrad.cluster.gate import Gate
 from raygrad.cluster.interrupts import graceful_interrupts
 from raygrad.cluster.progress import JobProgress
 from raygrad.cluster.session import ray_session
-from raygrad.errors import TooManyErrorsError
+from raygrad.errors import JobFailedError, TooManyErrorsError
 from raygrad.plan import Unit
 from raygrad.table import identity, layout
 from raygrad.table.publish import publish_unit
@@ -80,11 +81,11 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)
-    handler = _log_to(job, summary)
+    handler = _log_to(summary)
     try:
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         if open_units:
-            with ray_session(address, verbose):
+            with ray_session(address, verbose, handler.stream), _failures(log_path(summary)):
                 _score(job, open_units, summary)
     except BaseException as error:
         log.error("stopped by %s: %s", type(error).__name__, error)
@@ -103,7 +104,22 @@ def log_path(summary: Summary) -> str:
     return storage.join(folder, f"{summary.run}.log")
 
 
-def _log_to(job: Job, summary: Summary) -> logging.Handler:
+@contextlib.contextmanager
+def _failures(log_file: str) -> Iterator[None]:
+    """Turns what Ray wraps several times into its cause; the log has the whole trace."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        log.error("%s", error)
+        cause = str(error).strip().splitlines()[-1]
+        raise JobFailedError(
+            f"the job failed: {cause}\nthe whole trace is in {log_file}"
+        ) from error
+
+
+def _log_to(summary: Summary) -> logging.FileHandler:
     path = log_path(summary)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handler = logging.FileHandler(path)

@@ -5,17 +5,19 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 EMBEDDED = "local"
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
+def ray_session(address: str | None, verbose: bool, log: TextIO) -> Iterator[None]:
     """Connects to Ray, and lets go of it at the end.
 
     Args:
         address: A cluster's; None starts an embedded Ray, whatever RAY_ADDRESS says.
         verbose: Whether Ray's own messages are shown.
+        log: Where they go to otherwise.
     """
     # Read when ray is imported, or by the processes that it starts.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -27,22 +29,22 @@ def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
     import_path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
     import ray
 
-    level = logging.INFO if verbose else logging.ERROR
-    with contextlib.nullcontext() if verbose else _stderr_closed():
-        ray.init(
-            address=address or EMBEDDED,
-            include_dashboard=False if address is None else None,
-            log_to_driver=verbose,
-            logging_level=level,
-            # Workers import user code as the driver did, from its working directory.
-            runtime_env={"env_vars": {"PYTHONPATH": import_path}},
-        )
-    _configure_data(verbose)
-    logging.getLogger("ray.data").setLevel(level)
-    try:
+    with contextlib.ExitStack() as stack:
+        if not verbose:
+            # Ray prints what its raylet reports to stdout, whatever log_to_driver says.
+            stack.enter_context(contextlib.redirect_stdout(log))
+        with contextlib.nullcontext() if verbose else _stderr_closed():
+            ray.init(
+                address=address or EMBEDDED,
+                include_dashboard=False if address is None else None,
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                # Workers import user code as the driver did, from its working directory.
+                runtime_env={"env_vars": {"PYTHONPATH": import_path}},
+            )
+        stack.callback(ray.shutdown)
+        _configure_data(verbose, log)
         yield
-    finally:
-        ray.shutdown()
 
 
 @contextlib.contextmanager
@@ -59,7 +61,7 @@ def _stderr_closed() -> Iterator[None]:
         os.close(kept)
 
 
-def _configure_data(verbose: bool) -> None:
+def _configure_data(verbose: bool, log: TextIO) -> None:
     from ray.data import DataContext
 
     context = DataContext.get_current()
@@ -68,3 +70,6 @@ def _configure_data(verbose: bool) -> None:
     # No actor may be ready for many minutes while a node is on its way; work that has begun may
     # stand still for half an hour.
     context.execution_no_progress_timeout_s = 1800
+    if not verbose:
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).handlers = [logging.StreamHandler(log)]

@@ -6,7 +6,13 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-_NULLS = {"", "null", "none", "nan", "nat", "na", "n/a", "true", "false", "inf", "-inf"}
+LONGEST_NAME = 255
+"""Bytes that file systems grant a folder's name."""
+
+_WORDS = {
+    *("", "null", "none", "nan", "nat", "na", "n/a", "true", "false"),
+    *("inf", "-inf", "infinity", "-infinity", "epoch", "now", "today", "yesterday", "tomorrow"),
+}
 _DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -25,33 +31,41 @@ def faults(constants: Mapping[str, Any], reserved: Iterable[str]) -> Iterable[tu
     Yields:
         Key and complaint.
     """
-    taken = set(reserved)
+    taken = {name.lower() for name in reserved}  # SQL doesn't tell cases apart
     for key, value in constants.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-            yield key, "is no column name; use letters, digits and underscores"
-        elif key in taken:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key):
+            yield key, "is no column name; use letters, digits and underscores, a letter first"
+        elif key.lower() in taken:
             yield key, "is a column of the table already; use another name"
         if complaint := _complaint(value):
             yield key, f"got {value!r}; {complaint}"
+        elif len(folder({key: value})) > LONGEST_NAME:
+            yield key, f"got {value!r}; as a folder's name it is too long; shorten it"
 
 
 def _complaint(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | date):
         return "use a text, a whole number or a date"
-    if not isinstance(value, str):
-        return None
-    if value.lower() in _NULLS or value == _DEFAULT_PARTITION:
-        return "readers take it for a missing or logical value; use another word"
-    if value != value.strip():
+    return _misreading(value) if isinstance(value, str) else None
+
+
+def _misreading(text: str) -> str | None:
+    if text.lower() in _WORDS or text == _DEFAULT_PARTITION:
+        return "readers take it for a value of another kind; use another word"
+    if text != text.strip():
         return "readers strip the space around it; leave it out"
-    if _looks_like_a_number(value):
+    if re.fullmatch(r"\d+-\d+-\d+", text) and not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return "readers take it for a date; write dates as 2024-01-31"
+    if _looks_like_a_number(text):
         return "readers take it for a number; add a letter"
     return None
 
 
 def _looks_like_a_number(text: str) -> bool:
-    try:
-        float(text.replace(",", ""))
-    except ValueError:
-        return False
-    return True
+    for parse in (float, lambda digits: int(digits, 0)):
+        try:
+            parse(text.replace(",", ""))
+        except ValueError:
+            continue
+        return True
+    return False

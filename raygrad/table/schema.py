@@ -38,7 +38,8 @@ PLAN = pa.schema(
 
 def metric_column(target: str, metric: str) -> str:
     """The SQL-friendly name of a metric's column, as ``fc_l1`` or ``features_0_weight_max``."""
-    return re.sub(r"\W+", "_", f"{target}_{metric}").lower()
+    name = re.sub(r"\W+", "_", f"{target}_{metric}").lower()
+    return f"layer_{name}" if name[0].isdigit() else name
 
 
 def metric_columns(metrics: Mapping[str, Sequence[str]]) -> list[str]:

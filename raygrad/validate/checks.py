@@ -78,7 +78,7 @@ def name_faults(sections: Sections) -> Iterator[Fault]:
     metrics, keep = sections.get("metrics", {}), sections.get("keep", [])
     reserved = schema.reserved(metrics)
     for index, name in enumerate(keep):
-        if name in reserved or name in keep[:index]:
+        if name.lower() in {*reserved, *(before.lower() for before in keep[:index])}:
             message = f'"{name}" is a column of the table already; rename it in the source'
             yield Fault(f"keep[{index}]", message)
     columns = schema.metric_columns(metrics)

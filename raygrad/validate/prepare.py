@@ -52,7 +52,7 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
     if faults:
         raise SpecError(faults, path)
     assert model is not None
-    spec = _resolved(JobSpec(**sections), groups, output, path)
+    spec = _resolved(JobSpec.model_construct(**sections), groups, output, path)
     kept = tuple(next(iter(descriptions.values())).schema.field(name) for name in spec.keep)
     table_identity = _identity(spec, models.fingerprint(model), limit)
     identity.compare(spec.output, table_identity)

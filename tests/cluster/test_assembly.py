@@ -1,0 +1,38 @@
+"""The driver's desk: batches in any order, whole units out."""
+
+import itertools
+
+import pyarrow as pa
+import pytest
+
+from raygrad.cluster.assembly import Assembly
+from raygrad.plan import Unit
+from raygrad.sources import Segment
+
+
+def unit(number: int, rows: int) -> Unit:
+    return Unit(0, number, "", (Segment("parquet", "a", 0, "", 0, rows),))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_batches_come_in_any_order(order):
+    assembly = Assembly([unit(0, 5)])
+    batches = {0: [0, 1], 1: [2, 3], 2: [4]}
+    results = [assembly.add(0, 2 * b, pa.table({"row": batches[b]})) for b in order]
+    assert results[:2] == [None, None]
+    assert results[2]["row"].to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_that_comes_twice_counts_once():
+    assembly = Assembly([unit(0, 4)])
+    part = pa.table({"row": [0, 1]})
+    assert assembly.add(0, 0, part) is None
+    assert assembly.add(0, 0, part) is None
+    assert len(assembly.add(0, 2, pa.table({"row": [2, 3]}))) == 4
+
+
+def test_units_are_kept_apart():
+    assembly = Assembly([unit(0, 2), unit(1, 1)])
+    assert assembly.add(0, 0, pa.table({"row": [0]})) is None
+    assert assembly.add(1, 0, pa.table({"row": [7]}))["row"].to_pylist() == [7]
+    assert assembly.add(0, 1, pa.table({"row": [1]}))["row"].to_pylist() == [0, 1]

@@ -1,0 +1,32 @@
+"""Progress: a bar on a terminal, lines elsewhere."""
+
+import io
+
+from rich.console import Console
+
+from raygrad.cluster import progress
+from raygrad.cluster.progress import JobProgress
+
+
+def test_elsewhere_than_on_a_terminal_a_line_comes_every_few_seconds(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
+    out = io.StringIO()
+    with JobProgress(4000, Console(file=out, width=100)) as shown:
+        shown.advance(1000, 2)
+        while "rows/s" not in out.getvalue():
+            pass
+    line = out.getvalue().splitlines()[-1]
+    assert line.startswith("1,000 of 4,000 rows, ")
+    assert line.endswith(" s left, 2 errors")
+
+
+def test_on_a_terminal_one_bar_shows_rows_rate_time_left_and_errors():
+    out = io.StringIO()
+    with JobProgress(4000, Console(file=out, width=100, force_terminal=True)) as shown:
+        shown.advance(1000, 2)
+        shown.say("a message")
+    text = out.getvalue()
+    assert "1000/4000" in text
+    assert "rows/s" in text
+    assert "2 errors" in text
+    assert "a message" in text

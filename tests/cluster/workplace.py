@@ -1,0 +1,166 @@
+"""Small real jobs, run as a user runs them: `raygrad` in a folder, with a Ray of its own."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+MODELS = '''
+"""A factory as users write it; its model can be told to wait, so that tests can kill it midway."""
+
+import os
+import time
+
+import torch
+
+
+class Patient(torch.nn.Module):
+    def __init__(self, wait_after, go):
+        super().__init__()
+        self.fc = torch.nn.Linear(16, 3)
+        self.wait_after, self.go, self.rows = wait_after, go, 0
+
+    def forward(self, image):
+        self.rows += len(image)
+        while self.rows > self.wait_after and not os.path.exists(self.go):
+            time.sleep(0.02)
+        return {"scores": self.fc(image.flatten(1))}
+
+
+def patient(wait_after, go):
+    return Patient(wait_after, go)
+
+
+def untrained():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+
+
+def picky():
+    class Picky(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = torch.nn.Linear(16, 3)
+            torch.nn.init.constant_(self.fc.weight, 0.1)
+            torch.nn.init.zeros_(self.fc.bias)
+
+        def forward(self, image):
+            if (image.flatten(1).mean(1) > 0.9).any():
+                raise ValueError("too bright for me")
+            return self.fc(image.flatten(1))
+
+    return Picky()
+'''
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@dataclass
+class Workplace:
+    """A folder with a model, inputs and a spec."""
+
+    folder: Path
+    rows: int = 240
+    spec: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        (self.folder / "models.py").write_text(MODELS)
+        self.images = np.random.default_rng(0).integers(0, 200, (self.rows, 4, 4))
+        self.write_inputs([png(image) for image in self.images])
+        torch.manual_seed(0)
+        state = {"fc.weight": torch.randn(3, 16), "fc.bias": torch.zeros(3)}
+        torch.save(state, self.folder / "checkpoint.pt")
+        self.spec = {
+            "output": "table",
+            "sources": [{"path": "inputs/*.parquet", "constants": {"dataset": "noise"}}],
+            "input": {"image": {"column": "image", "decode": "image", "mode": "L"}},
+            "keep": ["label"],
+            "model": {
+                "factory": "models:patient",
+                "arguments": {"wait_after": 1_000_000, "go": str(self.folder / "go")},
+                "checkpoint": "checkpoint.pt",
+                "logits": "scores",
+            },
+            "metrics": {"all": ["l1", "max", "std"], "fc.bias": ["l2"]},
+            "batch_size": 8,
+            "rows_per_file": 40,
+        }
+
+    def write_inputs(self, images: list[bytes | None]) -> None:
+        """Two files, whose row groups of 20 rows make units of 40."""
+        (self.folder / "inputs").mkdir(exist_ok=True)
+        table = pa.table(
+            {
+                "image": pa.array(images, pa.binary()),
+                "label": pa.array([index % 3 for index in range(len(images))], pa.int64()),
+            }
+        )
+        half = len(table) // 2
+        for name, part in [("a", table.slice(0, half)), ("b", table.slice(half))]:
+            pq.write_table(part, self.folder / "inputs" / f"{name}.parquet", row_group_size=20)
+
+    def wait_after(self, rows: int) -> None:
+        """The actor's model waits once it has seen so many rows, until :meth:`go`."""
+        self.spec["model"]["arguments"]["wait_after"] = rows
+
+    def go(self) -> None:
+        (self.folder / "go").touch()
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+        """`raygrad run`, in a process group of its own, as a terminal gives it one."""
+        (self.folder / "job.yaml").write_text(yaml.safe_dump(self.spec))
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("raygrad"), "run", "job.yaml", *arguments],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=180)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def table(self, name: str = "table") -> pa.Table:
+        scores = ds.dataset(self.folder / name / "scores", partitioning="hive").to_table()
+        return scores.sort_by([("source", "ascending"), ("row", "ascending")])
+
+    def files(self, name: str = "table") -> dict[str, bytes]:
+        scores = self.folder / name / "scores"
+        return {str(p.relative_to(scores)): p.read_bytes() for p in scores.rglob("*.parquet")}
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen) -> None:
+    """Polls until something is so; fails with the process's output if it ends before."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"waited in vain; exit code {process.returncode}\n{out}\n{err}")
+        time.sleep(0.05)
+
+
+def interrupt(process: subprocess.Popen) -> None:
+    """Ctrl-C: a terminal sends SIGINT to the whole process group."""
+    os.killpg(process.pid, signal.SIGINT)
