@@ -21,7 +21,7 @@ def main() -> None:
       2    bad spec or input; nothing was started
       3    stopped, since more rows failed than max_errors allows
       130  interrupted; run again to go on
-    """
+    """  # noqa: D301 - click wants a real backspace
 
 
 main.add_command(run)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,20 +81,18 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)
-    handler = _log_to(summary)
-    try:
+    with _log_to(log_path(summary)) as stream:
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
-        if open_units:
-            with ray_session(address, verbose, handler.stream), _failures(log_path(summary)):
-                _score(job, open_units, summary)
-    except BaseException as error:
-        log.error("stopped by %s: %s", type(error).__name__, error)
-        raise
-    finally:
-        summary.seconds = time.monotonic() - started
-        log.info("summary %s", json.dumps(asdict(summary)))
-        log.removeHandler(handler)
-        handler.close()
+        try:
+            if open_units:
+                with ray_session(address, verbose, stream), _failures(stream.name):
+                    _score(job, open_units, summary)
+        except BaseException as error:
+            log.error("stopped by %s: %s", type(error).__name__, error)
+            raise
+        finally:
+            summary.seconds = time.monotonic() - started
+            log.info("summary %s", json.dumps(asdict(summary)))
     return summary
 
 
@@ -114,20 +112,24 @@ def _failures(log_file: str) -> Iterator[None]:
     except RayError as error:
         log.error("%s", error)
         cause = str(error).strip().splitlines()[-1]
-        raise JobFailedError(
-            f"the job failed: {cause}\nthe whole trace is in {log_file}"
-        ) from error
+        message = f"the job failed: {cause}\nthe whole trace is in {log_file}"
+        raise JobFailedError(message) from error
 
 
-def _log_to(summary: Summary) -> logging.FileHandler:
-    path = log_path(summary)
+@contextlib.contextmanager
+def _log_to(path: str) -> Iterator[TextIO]:
+    """Writes the run's log, and offers the file to Ray's messages."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    return handler
+    with open(path, "a", encoding="utf-8") as stream:
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        try:
+            yield stream
+        finally:
+            log.removeHandler(handler)
 
 
 def _score(job: Job, units: list[Unit], summary: Summary) -> None:
