@@ -44,7 +44,8 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
         whole = _whole_tensor(column.filter(valid))
         if whole is not None and field.shape in (None, list(whole.shape[1:])):
             return _with_nulls(whole, valid.to_numpy(), field)
-    rows = [_row(value, field) for value in column.to_pylist()]
+    dtype = _leaf_dtype(column.type)
+    rows = [_row(value, field, dtype) for value in column.to_pylist()]
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
     shape = tuple(field.shape) if field.shape is not None else arrays[0].shape if arrays else ()
     values = np.zeros((len(rows), *shape), _common_dtype(arrays))
@@ -78,7 +79,23 @@ def _common_dtype(arrays: Sequence[np.ndarray[Any, Any]]) -> np.dtype[Any]:
     return np.result_type(*{array.dtype for array in arrays}) if arrays else np.dtype(np.uint8)
 
 
-def _row(value: Any, field: FieldSpec) -> np.ndarray[Any, Any] | RowError:
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _leaf_dtype(kind: pa.DataType) -> np.dtype[Any] | None:
+    """What the numbers of a column are, so that no batch differs from the others; else None."""
+    while _is_list(kind):
+        kind = kind.value_type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return np.dtype(kind.to_pandas_dtype()) if is_number else None
+
+
+def _row(
+    value: Any, field: FieldSpec, dtype: np.dtype[Any] | None
+) -> np.ndarray[Any, Any] | RowError:
     if isinstance(value, dict) and "bytes" in value:
         value = value["bytes"]
     if value is None:
@@ -86,7 +103,9 @@ def _row(value: Any, field: FieldSpec) -> np.ndarray[Any, Any] | RowError:
     if field.decode == "image":
         return _image(value, field.mode)
     try:
-        array = np.asarray(value)
+        array = np.asarray(value, dtype)
+    except TypeError as error:
+        return DecodeError(f"expected numbers: {error}")
     except ValueError as error:
         return ShapeError(f"the nested lists have no common shape: {error}")
     if array.dtype.kind not in "biuf":
@@ -118,11 +137,7 @@ def _whole_tensor(column: pa.ChunkedArray) -> np.ndarray[Any, Any] | None:
         if array.null_count or not len(array):
             return None
         return _float32(array.to_numpy_ndarray())
-    while (
-        pa.types.is_list(array.type)
-        or pa.types.is_large_list(array.type)
-        or (pa.types.is_fixed_size_list(array.type))
-    ):
+    while _is_list(array.type):
         lengths = pc.list_value_length(array)
         ends = pc.min_max(lengths).as_py()
         if array.null_count or ends["min"] is None or ends["min"] != ends["max"]:

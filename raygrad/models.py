@@ -61,11 +61,11 @@ def _first(known: Mapping[str, object], most: int = 12) -> list[str]:
 def fingerprint(model: nn.Module) -> str:
     """SHA-256 of all parameters and buffers with their names, shapes and dtypes."""
     digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        if isinstance(value, Tensor):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-            digest.update(content.numpy().data)
+    # Not state_dict(), which leaves out buffers that aren't persistent.
+    for name, value in sorted([*model.named_parameters(), *model.named_buffers()]):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(content.numpy().data)
     return digest.hexdigest()
 
 
@@ -133,8 +133,9 @@ def _load(model: nn.Module, uri: str) -> None:
         raise _fault("checkpoint", f"{uri} holds a {type(state).__name__}; save model.state_dict()")
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
-        reasons = " ".join(line.strip() for line in str(error).splitlines()[1:])
+    except Exception as error:
+        lines = str(error).splitlines()
+        reasons = " ".join(line.strip() for line in lines[1:] or lines)
         raise _fault("checkpoint", f"{uri} doesn't fit the model: {reasons}") from error
 
 

@@ -89,6 +89,8 @@ def make(
             if sum(part.rows for part in waiting) >= rows_per_file:
                 units.append(Unit(generation, len(units), group.partition, _joined(waiting)))
                 waiting = []
+            if left == 0:
+                break
         if waiting:
             units.append(Unit(generation, len(units), group.partition, _joined(waiting)))
     if faults:
@@ -159,12 +161,29 @@ def _load_file(uri: str) -> list[Unit]:
 
 
 def new_files(units: Iterable[Unit], groups: Iterable[Group]) -> list[Group]:
-    """The listed files that no unit has yet, by group."""
-    known = {segment.uri for unit in units for segment in unit.segments}
-    fresh = (
-        group._replace(files=[file for file in group.files if file.uri not in known])
+    """The listed files that no unit has yet, by group.
+
+    Raises:
+        PlanError: If a file that has units is now listed for another partition.
+    """
+    known = {(unit.partition, segment.uri) for unit in units for segment in unit.segments}
+    partitions = {uri: partition for partition, uri in known}
+    fresh = [
+        group._replace(files=[f for f in group.files if (group.partition, f.uri) not in known])
         for group in groups
-    )
+    ]
+    moved = [
+        f"  {file.uri} from {partitions[file.uri] or 'none'} to {group.partition or 'none'}"
+        for group in fresh
+        for file in group.files
+        if file.uri in partitions
+    ]
+    if moved:
+        raise PlanError(
+            "files that the table has already are listed for another partition:\n"
+            + "\n".join(moved)
+            + "\nrestore the sources' constants, or use another output"
+        )
     return [group for group in fresh if group.files]
 
 

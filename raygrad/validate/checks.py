@@ -81,6 +81,12 @@ def name_faults(sections: Sections) -> Iterator[Fault]:
         if name.lower() in {*reserved, *(before.lower() for before in keep[:index])}:
             message = f'"{name}" is a column of the table already; rename it in the source'
             yield Fault(f"keep[{index}]", message)
+    read = [(field_place(key), field.column) for key, field in sections.get("input", {}).items()]
+    for place, name in [*read, ("label", sections.get("label"))]:
+        if name in schema.IDENTITY_COLUMNS:
+            yield Fault(
+                place, f'"{name}" is the name of a row\'s identity; rename it in the source'
+            )
     columns = schema.metric_columns(metrics)
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         yield Fault("metrics", f'two metrics would both be column "{name}"; leave one out')

@@ -99,6 +99,8 @@ def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: 
         else with_shape(checks.field_place(keyword), field, groups, faults)
         for keyword, field in spec.input.items()
     }
+    for keyword, field in fields.items():
+        faults += checks.channel_faults(keyword, field)
     if faults:
         raise SpecError(faults, path)
     return spec.model_copy(update={"input": fields})
