@@ -9,6 +9,7 @@ from raygrad import models, storage
 from raygrad.errors import Fault
 from raygrad.plan import Group
 from raygrad.sources import SOURCES, Description
+from raygrad.spec import FieldSpec
 from raygrad.table import hive, schema
 
 Sections = dict[str, Any]
@@ -73,6 +74,16 @@ def field_place(keyword: str) -> str:
     return f"input.{keyword}.column" if keyword else "input.column"
 
 
+def channel_faults(keyword: str, field: FieldSpec) -> Iterator[Fault]:
+    """A mean or std that doesn't have one entry a channel."""
+    place = f"input.{keyword}" if keyword else "input"
+    channels = field.shape[0] if field.shape else 1
+    for name, values in (("mean", field.mean), ("std", field.std)):
+        if values is not None and len(values) not in {1, channels}:
+            message = f"got {len(values)} entries; the input has {channels} channels"
+            yield Fault(f"{place}.{name}", message)
+
+
 def name_faults(sections: Sections) -> Iterator[Fault]:
     """Column names that would stand twice in the table, and unfit partition values."""
     metrics, keep = sections.get("metrics", {}), sections.get("keep", [])
@@ -84,9 +95,8 @@ def name_faults(sections: Sections) -> Iterator[Fault]:
     read = [(field_place(key), field.column) for key, field in sections.get("input", {}).items()]
     for place, name in [*read, ("label", sections.get("label"))]:
         if name in schema.IDENTITY_COLUMNS:
-            yield Fault(
-                place, f'"{name}" is the name of a row\'s identity; rename it in the source'
-            )
+            message = f'"{name}" is what the table calls a row by; rename it in the source'
+            yield Fault(place, message)
     columns = schema.metric_columns(metrics)
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         yield Fault("metrics", f'two metrics would both be column "{name}"; leave one out')
