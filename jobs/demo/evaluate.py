@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -81,34 +82,32 @@ def auroc_table(table: pd.DataFrame) -> Table:
 
 def draw(table: pd.DataFrame) -> None:
     panels = {
-        "all_l1": "L1 norm of the gradient, whole model",
-        "fc_l1": "L1 norm, last layer",
-        "msp": "maximum softmax probability",
-        "energy": "energy (log sum exp)",
+        "L1 norm of the gradient, whole model": (table["all_l1"], "log"),
+        "L1 norm of the gradient, last layer": (table["fc_l1"], "log"),
+        "1 - maximum softmax probability": (1 - table["msp"], "log"),
+        "energy (log sum exp of the logits)": (table["energy"], "linear"),
     }
     colours = {KNOWN: "#4477AA", "digits_8_9": "#EE6677", "photos": "#CCBB44"}
     names = {KNOWN: "known: digits 0 to 7", **UNKNOWN}
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
-    for axis, (score, title) in zip(axes.flat, panels.items(), strict=True):
-        log = score.endswith("l1")
-        values = table[score].clip(lower=1e-8) if log else table[score]
-        edges = plt.np.geomspace(values.min(), values.max(), 51) if log else 50
+    for axis, (title, (scores, scale)) in zip(axes.flat, panels.items(), strict=True):
+        values = scores.clip(lower=1e-7) if scale == "log" else scores
+        space = np.geomspace if scale == "log" else np.linspace
+        edges = space(values.min(), values.max(), 51)
         for dataset, colour in colours.items():
             axis.hist(
                 values[table["dataset"] == dataset],
                 bins=edges,
-                density=False,
                 histtype="stepfilled",
                 alpha=0.45,
                 color=colour,
                 edgecolor=colour,
                 label=names[dataset],
             )
-        axis.set(title=title, ylabel="images", xscale="log" if log else "linear")
+        axis.set(title=title, ylabel="images", xscale=scale)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-    )
+    legend = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle("Do the scores tell known from unknown images?", fontsize=14)
     figure.savefig(PICTURE, dpi=120)
 
