@@ -53,7 +53,7 @@ def make(
     groups: Iterable[Group],
     rows_per_file: int,
     *,
-    columns: Sequence[str] = (),
+    columns: pa.Schema | None = None,
     generation: int = 0,
     limit: int | None = None,
 ) -> list[Unit]:
@@ -65,7 +65,7 @@ def make(
     Args:
         groups: The files of each partition.
         rows_per_file: A unit is closed as soon as it has so many rows.
-        columns: What every file must have.
+        columns: What every file must have; wider or other types are refused.
         generation: The number of this extension of the plan.
         limit: Where the plan ends, in rows; None for all.
 
@@ -98,19 +98,37 @@ def make(
     return units
 
 
-def _segments(group: Group, columns: Sequence[str], faults: list[Fault]) -> Iterator[Segment]:
+def _segments(group: Group, columns: pa.Schema | None, faults: list[Fault]) -> Iterator[Segment]:
     for file in group.files:
         try:
             described = SOURCES[group.format].describe(file.uri)
         except (OSError, ValueError) as error:
             faults.append(Fault(file.uri, f"can't be read as {group.format}: {error}"))
             continue
-        if missing := [name for name in columns if name not in described.schema.names]:
-            faults.append(Fault(file.uri, f"has no column {', '.join(missing)}"))
+        faults += [
+            Fault(file.uri, complaint)
+            for field in columns or ()
+            if (complaint := _misfit(described.schema, field))
+        ]
         first = 0
         for rows in described.pieces:
             yield Segment(group.format, file.uri, file.size, file.version, first, rows)
             first += rows
+
+
+def _misfit(found: pa.Schema, field: pa.Field) -> str | None:
+    """What keeps a file's column from being read as that of the first file."""
+    if field.name not in found.names:
+        return f'has no column "{field.name}"'
+    kind = found.field(field.name).type
+    try:
+        both = [pa.schema([field]), pa.schema([(field.name, kind)])]
+        unified = pa.unify_schemas(both, promote_options="permissive")
+    except pa.ArrowTypeError:
+        unified = None
+    if unified is None or unified.field(field.name).type != field.type:
+        return f'its column "{field.name}" is {kind}, that of the first file {field.type}'
+    return None
 
 
 def _joined(segments: Sequence[Segment]) -> tuple[Segment, ...]:

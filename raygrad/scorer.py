@@ -145,8 +145,13 @@ class Scorer:
 
 def _error_columns(stage: str, errors: Sequence[BaseException | None]) -> dict[str, pa.Array]:
     values = {
-        "error_stage": [stage if error else None for error in errors],
-        "error_type": [type(error).__name__ if error else None for error in errors],
-        "error_message": [str(error)[:LONGEST_MESSAGE] if error else None for error in errors],
+        "error_stage": [None if error is None else stage for error in errors],
+        "error_type": [None if error is None else type(error).__name__ for error in errors],
+        "error_message": [None if error is None else _message(error) for error in errors],
     }
     return {name: pa.array(values[name], kind) for name, kind in schema.ERROR_COLUMNS.items()}
+
+
+def _message(error: BaseException) -> str:
+    """As much as a table's reader wants; file names may hold what is no UTF-8."""
+    return str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()

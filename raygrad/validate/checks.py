@@ -1,5 +1,6 @@
 """The faults that a spec's sections show beside files, columns and model; each names its place."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,25 @@ from raygrad.spec import FieldSpec
 from raygrad.table import hive, schema
 
 Sections = dict[str, Any]
+
+
+def output_faults(output: str | None) -> Iterator[Fault]:
+    """An output that can't be written to."""
+    if output is None:
+        return
+    try:
+        if not storage.is_local(output):
+            return
+    except (ValueError, ImportError) as error:
+        yield Fault("output", f"{output}: {error}")
+        return
+    folder = storage.absolute(output)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        yield Fault("output", f"{folder} is a file; use a folder")
+    elif not os.access(folder, os.W_OK):
+        yield Fault("output", f"{folder} can't be written to by this user")
 
 
 def limit_faults(sections: Sections, output: str | None, limit: int | None) -> Iterator[Fault]:
@@ -118,5 +138,8 @@ def target_faults(model: torch.nn.Module, metrics: dict[str, list[str]]) -> Iter
         except LookupError as error:
             yield Fault(f"metrics.{name}", str(error.args[0]))
             continue
-        if isinstance(target, torch.nn.Module) and not any(True for _ in target.parameters()):
+        parameters = list(target.parameters()) if isinstance(target, torch.nn.Module) else [target]
+        if not parameters:
             yield Fault(f"metrics.{name}", f"{type(target).__name__} has no parameters")
+        if not all(parameter.is_floating_point() for parameter in parameters):
+            yield Fault(f"metrics.{name}", "whole-number parameters have no gradient; leave it out")

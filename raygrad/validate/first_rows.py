@@ -37,27 +37,29 @@ def with_shape(
 
 def first_rows(group: Group, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The first few rows of a group, if it has any."""
-    files = group._replace(files=group.files[:SAMPLE_ROWS])
-    for unit in plan.make([files], SAMPLE_ROWS, limit=SAMPLE_ROWS)[:1]:
+    for unit in plan.make([group], SAMPLE_ROWS, limit=SAMPLE_ROWS):
         yield from batches(unit.segments, columns, SAMPLE_ROWS)
 
 
 def try_a_few_rows(job: Job, path: str) -> None:
     """Refuses a job of which not one of the first rows can be scored, with the traceback."""
     scorer = Scorer(job.spec, job.model, torch.device("cpu"), job.kept)
-    failure = None
+    failures: dict[str, pa.Table] = {}
     for group in job.groups:
         for rows in first_rows(group, raw_columns(job.spec)):
             batch = decode_batch(rows, job.spec)
             scores = scorer.score(batch)
             if scores["error_type"].null_count:
                 return
-            if scores["error_stage"][0].as_py() == "score":
-                failure = batch
-    if failure is not None:
+            failures.setdefault(scores["error_stage"][0].as_py(), batch)
+    if "score" in failures:
         try:
-            scorer.forward(failure)
+            scorer.forward(failures["score"])
         except Exception as error:
             trace = "".join(traceback.format_exception(error)[-6:])
             message = f"not one of the first rows can be scored:\n{trace}"
             raise SpecError([Fault("model", message)], path) from error
+    if "decode" in failures:
+        first = failures["decode"].slice(0, 1).to_pylist()[0]
+        message = f"not one of the first rows fits; {first['error_type']}: {first['error_message']}"
+        raise SpecError([Fault("input", message)], path)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from raygrad import models, plan, storage
 from raygrad.errors import Fault, SpecError
 from raygrad.plan import Group
@@ -31,6 +33,7 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         PlanError: If a source that is still to be read has changed or vanished.
     """
     sections, faults = load(path)
+    faults += checks.output_faults(output or sections.get("output"))
     faults += checks.limit_faults(sections, output, limit)
     groups: list[Group] = []
     model = None
@@ -53,7 +56,8 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         raise SpecError(faults, path)
     assert model is not None
     spec = _resolved(JobSpec.model_construct(**sections), groups, output, path)
-    kept = tuple(next(iter(descriptions.values())).schema.field(name) for name in spec.keep)
+    columns = next(iter(descriptions.values())).schema
+    kept = tuple(columns.field(name) for name in spec.keep)
     table_identity = _identity(spec, models.fingerprint(model), limit)
     identity.compare(spec.output, table_identity)
     known = plan.load(spec.output)
@@ -62,7 +66,7 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
     fresh = plan.make(
         added,
         spec.rows_per_file,
-        columns=raw_columns(spec),
+        columns=pa.schema([columns.field(name) for name in raw_columns(spec)]),
         generation=generation,
         limit=limit,
     )
@@ -110,7 +114,7 @@ def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, A
     return {
         "schema_version": schema.VERSION,
         "model": {**spec.model.model_dump(exclude={"checkpoint"}), "fingerprint": fingerprint},
-        "input": {key: field.model_dump() for key, field in spec.input.items()},
+        "input": {key or "(positional)": f.model_dump() for key, f in spec.input.items()},
         "loss": spec.loss,
         "metrics": spec.metrics,
         "keep": spec.keep,

@@ -72,10 +72,15 @@ def report(job: Job, rows: int) -> Report:
                 tables.append(scores)
                 if spec.label is not None:
                     right += _right(batch[spec.label], scores["prediction"])
-        units = [unit for unit in job.units if unit.partition == group.partition]
+        files = {file.uri for file in group.files}
         accuracy = sum(right) / len(right) if right else None
-        counted = sum(unit.rows for unit in units)
-        sources.append(SourceReport(group.partition, len(group.files), counted, accuracy))
+        counted = sum(
+            segment.rows
+            for unit in job.units
+            for segment in unit.segments
+            if unit.partition == group.partition and segment.uri in files
+        )
+        sources.append(SourceReport(group.partition, len(files), counted, accuracy))
     table = pa.concat_tables(tables) if tables else scorer.schema.empty_table()
     parameters = sum(parameter.numel() for parameter in job.model.parameters())
     return Report(sources, parameters, table, timed / seconds if seconds else 0.0)
