@@ -240,7 +240,7 @@ class TestCheckpoints:
         assert "doesn't fit the model" in fault(spec(checkpoint=self.save(whole)))
 
     def test_values_that_are_no_tensors_are_told(self, spec):
-        state = {name: 1.0 for name in models.build(spec()).state_dict()}
+        state = dict.fromkeys(models.build(spec()).state_dict(), 1.0)
         assert "doesn't fit the model" in fault(spec(checkpoint=self.save(state)))
 
     @pytest.mark.xfail(strict=True, reason="load_state_dict raises AttributeError on such keys")
