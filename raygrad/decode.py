@@ -42,7 +42,7 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
     if field.decode == "tensor":
         valid = column.is_valid()
         whole = _whole_tensor(column.filter(valid))
-        if whole is not None and field.shape in (None, list(whole.shape[1:])):
+        if whole is not None:
             return _with_nulls(whole, valid.to_numpy(), field)
     dtype = _leaf_dtype(column.type)
     rows = [_row(value, field, dtype) for value in column.to_pylist()]
@@ -64,9 +64,14 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
 def _with_nulls(
     whole: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], field: FieldSpec
 ) -> Decoded:
+    shape = whole.shape[1:]
+    if field.shape is not None and shape != tuple(field.shape):
+        misfit = ShapeError(f"expected shape {tuple(field.shape)}, found {shape}")
+        values = np.zeros((len(valid), *field.shape), whole.dtype)
+        return Decoded(values, [misfit if there else _null(field) for there in valid])
     if valid.all():
         return Decoded(whole, [None] * len(whole))
-    values = np.zeros((len(valid), *whole.shape[1:]), whole.dtype)
+    values = np.zeros((len(valid), *shape), whole.dtype)
     values[valid] = whole
     return Decoded(values, [None if there else _null(field) for there in valid])
 
@@ -103,13 +108,12 @@ def _row(
     if field.decode == "image":
         return _image(value, field.mode)
     try:
-        array = np.asarray(value, dtype)
-    except TypeError as error:
-        return DecodeError(f"expected numbers: {error}")
+        array = np.asarray(value)
     except ValueError as error:
         return ShapeError(f"the nested lists have no common shape: {error}")
     if array.dtype.kind not in "biuf":
         return DecodeError(f"expected numbers, found {array.dtype}")
+    array = array if dtype is None else array.astype(dtype)
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
@@ -131,12 +135,12 @@ def _image(content: Any, mode: str) -> np.ndarray[Any, Any] | RowError:
 
 def _whole_tensor(column: pa.ChunkedArray) -> np.ndarray[Any, Any] | None:
     """The column without a loop over rows, if no entry is null and all shapes agree."""
+    if not len(column):
+        return None
     array = column.combine_chunks()
     shape = [len(array)]
     if isinstance(array.type, pa.FixedShapeTensorType):
-        if array.null_count or not len(array):
-            return None
-        return _float32(array.to_numpy_ndarray())
+        return None if array.storage.flatten().null_count else _float32(array.to_numpy_ndarray())
     while _is_list(array.type):
         lengths = pc.list_value_length(array)
         ends = pc.min_max(lengths).as_py()

@@ -60,7 +60,9 @@ def _listed(value: Any) -> Any:
 
 def _fields_by_keyword(value: Any) -> Any:
     """A single field stands for the positional argument, whose keyword is the empty string."""
-    if isinstance(value, Mapping) and not all(isinstance(v, Mapping) for v in value.values()):
+    if isinstance(value, Mapping) and not all(
+        isinstance(v, Mapping | BaseModel) for v in value.values()
+    ):
         return {"": value}
     return value
 

@@ -243,7 +243,6 @@ class TestCheckpoints:
         state = dict.fromkeys(models.build(spec()).state_dict(), 1.0)
         assert "doesn't fit the model" in fault(spec(checkpoint=self.save(state)))
 
-    @pytest.mark.xfail(strict=True, reason="load_state_dict raises AttributeError on such keys")
     def test_keys_that_are_no_texts_are_told(self, spec):
         assert fault(spec(checkpoint=self.save({0: torch.zeros(2)}))).startswith("model.checkpoint")
 
@@ -348,7 +347,6 @@ class TestFingerprint:
         }
         assert len(found) == 4
 
-    @pytest.mark.xfail(strict=True, reason="state_dict leaves such buffers out")
     def test_it_changes_with_a_buffer_that_is_not_persistent(self):
         """All buffers, its docstring says; such a one may hold the normalisation."""
         models_of = []

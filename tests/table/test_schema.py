@@ -81,7 +81,6 @@ def test_a_metric_column_is_named_by_target_and_metric(target, metric, column):
         "features.0.weight",
         pytest.param(
             "0",
-            marks=pytest.mark.xfail(strict=True, reason="SELECT 0_l1 is the number 0 in DuckDB"),
         ),
     ],
 )

@@ -133,9 +133,31 @@ def test_targets_that_are_not_there_or_have_no_parameters_are_told():
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="found by the Scorer only, which raises RuntimeError")
 def test_a_parameter_of_whole_numbers_is_told():
     """A quantised weight has no gradient."""
     model = nn.Module()
     model.w = nn.Parameter(torch.ones(2, dtype=torch.int8), requires_grad=False)
     assert len(told(checks.target_faults(model, {"w": ["l1"]}))) == 1
+
+
+def test_as_many_means_as_channels_are_wanted():
+    """Three means of a grey image would make three channels of one, silently."""
+    grey = FieldSpec(column="x", shape=[1, 28, 28], mean=[0.1, 0.2, 0.3], std=[0.1])
+    assert told(checks.channel_faults("", grey)) == [
+        "input.mean: got 3 entries; the input has 1 channels"
+    ]
+
+
+def test_names_of_a_rows_identity_are_no_inputs_and_no_labels():
+    sections = {"input": {"": FieldSpec(column="row")}, "label": "source"}
+    assert told(checks.name_faults(sections)) == [
+        'input.column: "row" is what the table calls a row by; rename it in the source',
+        'label: "source" is what the table calls a row by; rename it in the source',
+    ]
+
+
+def test_an_output_below_a_file_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    assert told(checks.output_faults(str(tmp_path / "file" / "table"))) == [
+        f"output: {tmp_path / 'file'} is a file; use a folder"
+    ]

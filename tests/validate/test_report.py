@@ -66,7 +66,6 @@ def test_each_source_is_reported(job_folder):
     assert len(found.scores) == 14
 
 
-@pytest.mark.xfail(strict=True, reason="units are counted by partition, which sources may share")
 def test_sources_without_constants_are_counted_apart(job_folder):
     job_folder.write("data/b.parquet", rows=4)
     sources = [{"path": "data/a.parquet"}, {"path": "data/b.parquet"}]
