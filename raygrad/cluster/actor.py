@@ -42,7 +42,8 @@ class ScoringActor:
                 f"the driver {fingerprint[:12]}: {spec.model.factory} gives other weights at each "
                 "call; save a state dict and set model.checkpoint"
             )
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # Not torch.cuda.is_available(), which is also true of GPUs that Ray gave to others.
+        device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         self._scorer = Scorer(spec, model, device, kept)
         self._gate = gate
         self._begun: set[int] = set()

@@ -174,8 +174,6 @@ def _whole_units(
             whole = assembly.add(row["unit"], row["offset"], scores)
             if whole is not None:
                 yield units[row["unit"]], whole
-    if progress.rows and progress.errors == progress.rows:
-        raise _too_many(progress, limit, scores)
 
 
 class _Publisher:
