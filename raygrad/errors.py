@@ -3,6 +3,7 @@
     RaygradError
     ├── SpecError (a ValueError)        the job's spec or its input is wrong; nothing was started
     ├── IdentityError                   the table belongs to another model, loss or metric
+    ├── TableError                      there is no table, or it isn't what it should be
     ├── PlanError                       the sources are no longer what the plan was made from
     ├── ModelReplicaError               an actor's model is not the one that the driver built
     ├── JobFailedError                  Ray or the code that it ran failed for good
@@ -54,6 +55,10 @@ class SpecError(RaygradError, ValueError):
 
 class IdentityError(RaygradError):
     """A table holds the scores of one identity, and this run has another."""
+
+
+class TableError(RaygradError):
+    """A folder is no raygrad table, or not a sound one."""
 
 
 class PlanError(RaygradError):

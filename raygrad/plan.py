@@ -37,8 +37,7 @@ class Unit(NamedTuple):
     @property
     def path(self) -> str:
         """The name of its file below ``scores/``."""
-        name = f"{self.generation:04d}-{self.number:06d}.parquet"
-        return f"{self.partition}/{name}" if self.partition else name
+        return schema.unit_path(self.generation, self.number, self.partition)
 
 
 class Group(NamedTuple):

@@ -80,9 +80,15 @@ def list_files(pattern: str, suffix: str = "") -> list[StoredFile]:
 
 def names_below(uri: str) -> set[str]:
     """The names of all files below a folder, relative to it; empty where there is no folder."""
+    return set(sizes_below(uri))
+
+
+def sizes_below(uri: str) -> dict[str, int]:
+    """The names of all files below a folder, relative to it, and their sizes in bytes."""
     filesystem, path = url_to_fs(uri)
     filesystem.invalidate_cache()
-    return {name[len(path) :].lstrip("/") for name in filesystem.find(path)}
+    found = filesystem.find(path, detail=True)
+    return {name[len(path) :].lstrip("/"): int(info["size"] or 0) for name, info in found.items()}
 
 
 @contextlib.contextmanager

@@ -55,6 +55,7 @@ def test_class_names_are_frozen_since_tables_hold_them():
         "RowError",
         "ShapeError",
         "SpecError",
+        "TableError",
         "TooManyErrorsError",
         "UnreachedParameterError",
     ]

@@ -4,6 +4,7 @@ import click
 
 from raygrad import __version__
 from raygrad.cli.run import run
+from raygrad.cli.table import errors, status, verify
 from raygrad.cli.validate import validate
 
 __all__ = ["main"]
@@ -24,5 +25,5 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-main.add_command(run)
-main.add_command(validate)
+for command in (run, validate, status, verify, errors):
+    main.add_command(command)

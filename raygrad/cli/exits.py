@@ -17,12 +17,13 @@ def exit_codes() -> Iterator[None]:
         PlanError,
         RaygradError,
         SpecError,
+        TableError,
         TooManyErrorsError,
     )
 
     try:
         yield
-    except (SpecError, IdentityError, PlanError) as error:
+    except (SpecError, IdentityError, PlanError, TableError) as error:
         _leave(error, BAD_INPUT)
     except TooManyErrorsError as error:
         _leave(error, TOO_MANY_ERRORS)

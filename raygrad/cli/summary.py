@@ -2,9 +2,12 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from raygrad.cluster.run import Summary, log_path
+from raygrad.cluster.summary import Summary
 from raygrad.table import layout
+from raygrad.table.failures import Failure
+from raygrad.table.status import Status
 from raygrad.validate import Job, Report
 
 
@@ -18,7 +21,7 @@ def print_summary(summary: Summary) -> None:
         f"{summary.rows_before:,} were there already, {summary.rows_open:,} are open",
         f"  errors  {summary.errors:,}",
         f"  table   {scores}",
-        f"  log     {log_path(summary)}",
+        f"  log     {summary.log}",
         "Read it:",
         f"  SQL     SELECT * FROM read_parquet('{scores}/**/*.parquet', hive_partitioning = true)",
         f"  pandas  pd.read_parquet('{scores}')",
@@ -53,6 +56,44 @@ def print_report(job: Job, report: Report) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def print_status(table: str, status: Status) -> None:
+    """How far a table is."""
+    share = status.done / status.planned if status.planned else 1
+    lines = [
+        f"table     {layout.scores(table)}",
+        f"rows      {status.done:,} of {status.planned:,} done ({share:.1%}), "
+        f"{status.failed:,} of them failed",
+        f"files     {status.files:,} of {status.units:,} units, {_bytes(status.size)}",
+    ]
+    if status.last_run is not None:
+        run = status.last_run
+        rate = run["rows"] / run["seconds"] if run["seconds"] else 0
+        end = ", interrupted" if run["interrupted"] else ""
+        lines.append(f"last run  {run['run']}: {run['rows']:,} rows, {rate:,.0f} rows/s{end}")
+    _console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def print_failures(failures: list[Failure]) -> None:
+    """Failed rows by stage and type."""
+    console = _console()
+    if not failures:
+        console.print("No row failed.")
+        return
+    shown = Table("stage", "type", "rows", "example")
+    for failure in failures:
+        example = Text(failure.example, overflow="fold")
+        shown.add_row(failure.stage, failure.kind, f"{failure.rows:,}", example)
+    console.print(shown)
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 def _console() -> Console:

@@ -1,60 +1,29 @@
 """Runs a prepared job: scores the open units, publishes each when it is whole."""
 
 import contextlib
-import json
 import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 
-from raygrad import plan, storage
+from raygrad import plan
 from raygrad.cluster.gate import Gate
 from raygrad.cluster.interrupts import graceful_interrupts
 from raygrad.cluster.progress import JobProgress
 from raygrad.cluster.session import ray_session
+from raygrad.cluster.summary import Summary
 from raygrad.errors import JobFailedError, TooManyErrorsError
 from raygrad.plan import Unit
-from raygrad.table import identity, layout
-from raygrad.table.publish import publish_unit
+from raygrad.table import identity
 from raygrad.validate import Job
 
-MOST_UNPUBLISHED = 64
-"""Whole units that wait for storage before the driver waits, too."""
-
 log = logging.getLogger("raygrad.run")
-
-
-@dataclass
-class Summary:
-    """What a run did.
-
-    Attributes:
-        run: Its id, which names its log and summary below ``_raygrad/runs``.
-        table: The table's root.
-        rows: Rows scored and published by this run.
-        errors: Those of them that hold an error instead of scores.
-        rows_before: Rows that were there already.
-        rows_open: Planned rows that are still to be scored.
-        seconds: From the first step to the last.
-        interrupted: Whether the user stopped it.
-    """
-
-    run: str
-    table: str
-    rows: int = 0
-    errors: int = 0
-    rows_before: int = 0
-    rows_open: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
 
 
 def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summary:
@@ -81,7 +50,7 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)
-    with _log_to(log_path(summary)) as stream:
+    with _log_to(summary.log) as stream:
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         try:
             if open_units:
@@ -92,14 +61,8 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
             raise
         finally:
             summary.seconds = time.monotonic() - started
-            log.info("summary %s", json.dumps(asdict(summary)))
+            summary.save()
     return summary
-
-
-def log_path(summary: Summary) -> str:
-    """Where a run's log lies: in a local table, or in the working directory of any other's."""
-    folder = layout.runs(summary.table) if storage.is_local(summary.table) else os.getcwd()
-    return storage.join(folder, f"{summary.run}.log")
 
 
 @contextlib.contextmanager
@@ -147,7 +110,9 @@ def _score(job: Job, units: list[Unit], summary: Summary) -> None:
         gate.close.remote()
 
     with progress, graceful_interrupts(stop) as interrupts:
-        publisher = _Publisher(job, units, summary)
+        from raygrad.cluster.publisher import Publisher
+
+        publisher = Publisher(job, summary)
         for unit, whole in _whole_units(job, units, gate, progress, limit):
             publisher.submit(unit, whole)
         publisher.wait(0)
@@ -174,47 +139,6 @@ def _whole_units(
             whole = assembly.add(row["unit"], row["offset"], scores)
             if whole is not None:
                 yield units[row["unit"]], whole
-
-
-class _Publisher:
-    """Publishes in tasks, which Ray retries; a retried one finds its own file and is content."""
-
-    def __init__(self, job: Job, units: list[Unit], summary: Summary) -> None:
-        import ray
-
-        self._ray = ray
-        self._task = ray.remote(num_cpus=0, max_retries=5)(publish_unit)
-        self._job = job
-        self._summary = summary
-        self._waiting: dict[Any, tuple[Unit, int]] = {}
-        self._metadata = {
-            "schema_version": job.identity["schema_version"],
-            "identity": job.identity,
-            "versions": {name: version(name) for name in ("raygrad", "torch", "ray", "pyarrow")},
-        }
-
-    def submit(self, unit: Unit, rows: pa.Table) -> None:
-        failed = len(rows) - rows["error_type"].null_count
-        reference = self._task.remote(self._job.spec.output, unit.path, rows, self._metadata)
-        self._waiting[reference] = (unit, failed)
-        self.wait(MOST_UNPUBLISHED)
-
-    def wait(self, most: int) -> None:
-        """Notes what is published, and waits while more than so many units are not."""
-        while self._waiting:
-            excess = max(0, len(self._waiting) - most)
-            ready, _ = self._ray.wait(
-                list(self._waiting), num_returns=max(1, excess), timeout=None if excess else 0
-            )
-            for reference in ready:
-                unit, failed = self._waiting.pop(reference)
-                created = self._ray.get(reference)
-                log.info("unit %s %s", unit.path, "published" if created else "was there already")
-                self._summary.rows += unit.rows
-                self._summary.errors += failed
-                self._summary.rows_open -= unit.rows
-            if not excess:
-                return
 
 
 def _most_errors(job: Job) -> int:

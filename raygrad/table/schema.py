@@ -36,6 +36,12 @@ PLAN = pa.schema(
 """One row a segment; a unit's segments stand together, in order."""
 
 
+def unit_path(generation: int, unit: int, partition: str) -> str:
+    """The name of a unit's file below ``scores/``."""
+    name = f"{generation:04d}-{unit:06d}.parquet"
+    return f"{partition}/{name}" if partition else name
+
+
 def metric_column(target: str, metric: str) -> str:
     """The SQL-friendly name of a metric's column, as ``fc_l1`` or ``features_0_weight_max``."""
     name = re.sub(r"\W+", "_", f"{target}_{metric}").lower()

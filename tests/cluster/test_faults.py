@@ -6,6 +6,8 @@ import signal
 import pytest
 from workplace import interrupt, wait_until
 
+from raygrad.table.verify import verify
+
 pytestmark = pytest.mark.cluster
 
 
@@ -34,6 +36,7 @@ def test_a_killed_driver_is_resumed_to_the_table_of_an_undisturbed_run(midway):
     assert f"{40 * len(published)} were there already" in resumed.stdout
     assert workplace.run("--output", "undisturbed").returncode == 0
     assert workplace.files() == workplace.files("undisturbed")
+    assert list(verify(str(workplace.folder / "table"))) == []
     assert len(workplace.table()) == 240
 
 

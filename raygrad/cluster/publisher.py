@@ -1,0 +1,62 @@
+"""Publishes whole units in Ray tasks, and notes in the summary what is there."""
+
+import logging
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from raygrad.cluster.summary import Summary
+from raygrad.plan import Unit
+from raygrad.table.publish import publish_unit
+from raygrad.validate import Job
+
+MOST_UNPUBLISHED = 64
+"""Whole units that wait for storage before the driver waits, too."""
+
+log = logging.getLogger("raygrad.run")
+
+
+class Publisher:
+    """Publishes in tasks, which Ray retries; a retried one finds its own file and is content.
+
+    Args:
+        job: Whose table it is.
+        summary: Where published rows are counted.
+    """
+
+    def __init__(self, job: Job, summary: Summary) -> None:
+        self._task = ray.remote(num_cpus=0, max_retries=5)(publish_unit)
+        self._job = job
+        self._summary = summary
+        self._waiting: dict[Any, tuple[Unit, int]] = {}
+        self._metadata = {
+            "schema_version": job.identity["schema_version"],
+            "identity": job.identity,
+            "versions": {name: version(name) for name in ("raygrad", "torch", "ray", "pyarrow")},
+        }
+
+    def submit(self, unit: Unit, rows: pa.Table) -> None:
+        """Starts to publish a unit; waits first if too many are on their way."""
+        failed = len(rows) - rows["error_type"].null_count
+        reference = self._task.remote(self._job.spec.output, unit.path, rows, self._metadata)
+        self._waiting[reference] = (unit, failed)
+        self.wait(MOST_UNPUBLISHED)
+
+    def wait(self, most: int) -> None:
+        """Notes what is published, and waits while more than so many units are not."""
+        while self._waiting:
+            excess = max(0, len(self._waiting) - most)
+            ready, _ = ray.wait(
+                list(self._waiting), num_returns=max(1, excess), timeout=None if excess else 0
+            )
+            for reference in ready:
+                unit, failed = self._waiting.pop(reference)
+                created = ray.get(reference)
+                log.info("unit %s %s", unit.path, "published" if created else "was there already")
+                self._summary.rows += unit.rows
+                self._summary.errors += failed
+                self._summary.rows_open -= unit.rows
+            if not excess:
+                return

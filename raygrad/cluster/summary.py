@@ -1,0 +1,45 @@
+"""What a run did: printed at its end, and kept as JSON beside its log."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from raygrad import storage
+from raygrad.table import layout
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        run: Its id, which names its log and summary below ``_raygrad/runs``.
+        table: The table's root.
+        rows: Rows scored and published by this run.
+        errors: Those of them that hold an error instead of scores.
+        rows_before: Rows that were there already.
+        rows_open: Planned rows that are still to be scored.
+        seconds: From the first step to the last.
+        interrupted: Whether the user stopped it.
+    """
+
+    run: str
+    table: str
+    rows: int = 0
+    errors: int = 0
+    rows_before: int = 0
+    rows_open: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def log(self) -> str:
+        """Where the run's log lies: in a local table, else in the working directory."""
+        folder = layout.runs(self.table) if storage.is_local(self.table) else os.getcwd()
+        return storage.join(folder, f"{self.run}.log")
+
+    def save(self) -> None:
+        """Writes the summary beside the logs of the table."""
+        uri = storage.join(layout.runs(self.table), f"{self.run}.json")
+        content = json.dumps(asdict(self), indent=2).encode()
+        storage.publish(uri, content, layout.scratch(self.table))

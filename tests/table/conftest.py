@@ -1,0 +1,66 @@
+"""A small table of two units with one failed row, made without Ray."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from raygrad import plan, storage
+from raygrad.plan import Group, Unit
+from raygrad.table import identity, schema
+from raygrad.table.publish import publish_unit
+
+IDENTITY = {"loss": "pseudo_label", "schema_version": 1}
+METRICS = {"all": ["l1"]}
+
+
+@dataclass
+class SmallTable:
+    """Where it is, and its units, of 3 and 2 rows."""
+
+    root: str
+    units: list[Unit]
+
+    def rows(self, index: int, failed: tuple[int, ...] = ()) -> pa.Table:
+        """The rows of a unit as a scorer gives them."""
+        (segment,) = self.units[index].segments
+        count = segment.rows
+        errors = [place in failed for place in range(count)]
+        columns = {
+            "source": [segment.uri] * count,
+            "row": range(segment.first_row, segment.first_row + count),
+            "prediction": [None if bad else 1 for bad in errors],
+            **{
+                name: [None if bad else 0.5 for bad in errors]
+                for name in ("msp", "max_logit", "energy", "entropy", "all_l1")
+            },
+            "error_stage": ["decode" if bad else None for bad in errors],
+            "error_type": ["DecodeError" if bad else None for bad in errors],
+            "error_message": ["no image" if bad else None for bad in errors],
+        }
+        wanted = schema.scores([], METRICS)
+        return pa.table(
+            {name: pa.array(columns[name], wanted.field(name).type) for name in wanted.names}
+        )
+
+    def publish(self, index: int, rows: pa.Table, metadata: dict | None = None) -> Path:
+        """Publishes rows as a unit's file, and says where it is."""
+        path = self.units[index].path
+        publish_unit(
+            self.root, path, rows, {"identity": IDENTITY} if metadata is None else metadata
+        )
+        return Path(self.root) / "scores" / path
+
+
+@pytest.fixture
+def small_table(tmp_path, write_parquet) -> SmallTable:
+    root = str(tmp_path / "table")
+    paths = [
+        write_parquet(tmp_path / "a.parquet", {"x": [1, 2, 3]}),
+        write_parquet(tmp_path / "b.parquet", {"x": [4, 5]}),
+    ]
+    files = [storage.list_files(path)[0] for path in paths]
+    units = plan.save(root, plan.make([Group("parquet", "set=a", files)], 2))
+    identity.claim(root, IDENTITY)
+    return SmallTable(root, units)
