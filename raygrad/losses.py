@@ -29,7 +29,8 @@ def pseudo_label_cross_entropy(logits: Tensor) -> Tensor:
         ValueError: If the logits have another shape.
     """
     _require_logits(logits)
-    predicted = F.one_hot(logits.detach().argmax(1), logits.shape[1]).bool()
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    predicted = logits.detach().argmax(1, keepdim=True) == classes
     # where and sum rather than gather, which is an op whose routing depends on the data
     top = torch.where(predicted, logits, torch.zeros_like(logits)).sum(1, keepdim=True)
     others = (logits - top).masked_fill(predicted, float("-inf"))
