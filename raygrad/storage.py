@@ -41,12 +41,12 @@ def is_local(uri: str) -> bool:
     return "file" in _protocols(url_to_fs(uri)[0])
 
 
-def list_files(pattern: str, suffix: str = "") -> list[StoredFile]:
+def list_files(pattern: str, suffixes: tuple[str, ...] = ("",)) -> list[StoredFile]:
     """Lists the files that a path, glob or folder stands for.
 
     Args:
         pattern: A file, a glob, or a folder, which is walked.
-        suffix: What the names in a folder end with.
+        suffixes: What the names in a folder end with, in lower case.
 
     Returns:
         Files sorted by URI; hidden ones (a name with a leading ``.`` or ``_``) are left out of
@@ -64,7 +64,7 @@ def list_files(pattern: str, suffix: str = "") -> list[StoredFile]:
         found = {
             name: info
             for name, info in filesystem.find(path, detail=True).items()
-            if name.endswith(suffix) and not _hidden(name[len(path) :])
+            if name.lower().endswith(suffixes) and not _hidden(name[len(path) :])
         }
     else:
         found = {path: filesystem.info(path)}

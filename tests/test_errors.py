@@ -86,8 +86,8 @@ def test_every_class_is_documented_and_can_be_caught_as_one(kind):
 
 
 def test_a_fault_reads_as_place_and_message():
-    fault = Fault("sources[1].format", 'got "webp"; use parquet')
-    assert str(fault) == 'sources[1].format: got "webp"; use parquet'
+    fault = Fault("sources[1].format", 'got "webp"; use parquet, images, numpy')
+    assert str(fault) == 'sources[1].format: got "webp"; use parquet, images, numpy'
 
 
 def test_a_spec_error_counts_one_fault_in_the_singular():

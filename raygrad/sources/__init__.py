@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from raygrad.sources import parquet
+from raygrad.sources import images, numpy, parquet
 from raygrad.sources.segment import Description, Segment
 
 __all__ = ["SOURCES", "Description", "Segment", "Source", "batches"]
@@ -14,7 +14,7 @@ __all__ = ["SOURCES", "Description", "Segment", "Source", "batches"]
 class Source(Protocol):
     """What a module of this package offers."""
 
-    SUFFIX: str
+    SUFFIXES: tuple[str, ...]
 
     def describe(self, uri: str) -> Description:
         """Counts a file's rows and says which columns it has."""
@@ -25,6 +25,8 @@ class Source(Protocol):
 
 SOURCES: dict[str, Source] = {
     "parquet": parquet,
+    "images": images,
+    "numpy": numpy,
 }
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from raygrad.sources.segment import Description, Segment
 from raygrad.storage import open_read
 
-SUFFIX = ".parquet"
+SUFFIXES: tuple[str, ...] = (".parquet",)
 
 
 def describe(uri: str) -> Description:

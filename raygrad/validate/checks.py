@@ -56,7 +56,7 @@ def list_source(
     files = []
     for path in source.path:
         try:
-            files += storage.list_files(path, SOURCES[source.format].SUFFIX)
+            files += storage.list_files(path, SOURCES[source.format].SUFFIXES)
         except FileNotFoundError:
             faults.append(Fault(f"{place}.path", f"nothing is at {path}"))
         except (OSError, ValueError, ImportError) as error:

@@ -23,7 +23,7 @@ def ten(tmp_path, write_parquet) -> str:
 
 def test_the_source_is_named_parquet():
     assert SOURCES["parquet"] is parquet
-    assert parquet.SUFFIX == ".parquet"
+    assert parquet.SUFFIXES == (".parquet",)
 
 
 def test_a_file_is_described_by_its_columns_and_row_groups(ten):
