@@ -2,6 +2,7 @@
 
     RaygradError
     ├── SpecError (a ValueError)        the job's spec or its input is wrong; nothing was started
+    ├── ImportPathError                 an import path names nothing that can be imported
     ├── IdentityError                   the table belongs to another model, loss or metric
     ├── TableError                      there is no table, or it isn't what it should be
     ├── PlanError                       the sources are no longer what the plan was made from
@@ -51,6 +52,10 @@ class SpecError(RaygradError, ValueError):
     def __str__(self) -> str:
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         return "\n".join([f"{self.origin} has {count}:", *(f"  {fault}" for fault in self.faults)])
+
+
+class ImportPathError(RaygradError):
+    """An import path such as ``module:function`` leads nowhere."""
 
 
 class IdentityError(RaygradError):

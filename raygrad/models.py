@@ -1,16 +1,14 @@
 """From a spec's model section to a module in eval mode, and the module's fingerprint."""
 
 import hashlib
-import importlib
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from raygrad.errors import Fault, SpecError
+from raygrad.errors import Fault, ImportPathError, SpecError
+from raygrad.imports import described, load
 from raygrad.spec import ModelSpec
 from raygrad.storage import open_read
 
@@ -24,11 +22,14 @@ def build(spec: ModelSpec) -> nn.Module:
     Raises:
         SpecError: If the factory can't be imported or called, or the checkpoint doesn't fit.
     """
-    factory = _import(spec.factory)
+    try:
+        factory = load(spec.factory)
+    except ImportPathError as error:
+        raise _fault("factory", str(error)) from error
     try:
         model = factory(**spec.arguments)
     except Exception as error:
-        raise _fault("arguments", f"{spec.factory} raised {_described(error)}") from error
+        raise _fault("arguments", f"{spec.factory} raised {described(error)}") from error
     if not isinstance(model, nn.Module):
         found = type(model).__name__
         raise _fault("factory", f"{spec.factory} returned a {found}; return a torch.nn.Module")
@@ -97,29 +98,6 @@ def logits(output: Any, where: int | str | None) -> Tensor:
     return found
 
 
-def _import(path: str) -> Any:
-    module_name, colon, name = path.partition(":")
-    if not colon:
-        raise _fault("factory", f'got "{path}"; use module:function')
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name + ".").startswith(error.name + "."):
-            message = f'no module "{error.name}" in {folder} or among the installed packages'
-        else:
-            message = f'{module_name} needs the package "{error.name}"; install it'
-        raise _fault("factory", message) from error
-    except Exception as error:
-        raise _fault("factory", f"{module_name} raised {_described(error)}") from error
-    try:
-        return getattr(module, name)
-    except AttributeError as error:
-        raise _fault("factory", f'module {module_name} has no "{name}"') from error
-
-
 def _load(model: nn.Module, uri: str) -> None:
     try:
         with open_read(uri) as stream:
@@ -127,7 +105,7 @@ def _load(model: nn.Module, uri: str) -> None:
     except FileNotFoundError as error:
         raise _fault("checkpoint", f"{uri} doesn't exist") from error
     except Exception as error:
-        message = f"{uri} is no state dict that loads with weights_only: {_described(error)}"
+        message = f"{uri} is no state dict that loads with weights_only: {described(error)}"
         raise _fault("checkpoint", message) from error
     if not isinstance(state, Mapping):
         raise _fault("checkpoint", f"{uri} holds a {type(state).__name__}; save model.state_dict()")
@@ -137,10 +115,6 @@ def _load(model: nn.Module, uri: str) -> None:
         lines = str(error).splitlines()
         reasons = " ".join(line.strip() for line in lines[1:] or lines)
         raise _fault("checkpoint", f"{uri} doesn't fit the model: {reasons}") from error
-
-
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
 def _fault(key: str, message: str) -> SpecError:

@@ -70,6 +70,13 @@ def _fields_by_keyword(value: Any) -> Any:
 _MetricNames = Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)]
 
 
+_OneOrTwo = Annotated[
+    list[Annotated[int, Field(gt=0)]] | None,
+    BeforeValidator(lambda value: [value] if isinstance(value, int) else value),
+    Field(min_length=1, max_length=2),
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -96,6 +103,15 @@ class FieldSpec(_Section):
     mode: Literal["L", "RGB"] = Field("RGB", description="An image's channels: grey or colour.")
     shape: list[Annotated[int, Field(gt=0)]] | None = Field(
         None, description="Shape of one sample, images as (C, H, W); by default that of the first."
+    )
+    resize: _OneOrTwo = Field(
+        None, description="Length of an image's shorter side, or [height, width]."
+    )
+    crop: _OneOrTwo = Field(
+        None, description="Side of the square at an image's centre, or [height, width]."
+    )
+    transform: str | None = Field(
+        None, description="module:function from a Pillow image to an array (C, H, W)."
     )
     rescale: float | None = Field(
         None, description="Multiplies the values; 1/255 for images by default."

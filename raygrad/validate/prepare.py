@@ -114,7 +114,9 @@ def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, A
     return {
         "schema_version": schema.VERSION,
         "model": {**spec.model.model_dump(exclude={"checkpoint"}), "fingerprint": fingerprint},
-        "input": {key or "(positional)": f.model_dump() for key, f in spec.input.items()},
+        "input": {
+            key or "(positional)": f.model_dump(exclude_none=True) for key, f in spec.input.items()
+        },
         "loss": spec.loss,
         "metrics": spec.metrics,
         "keep": spec.keep,
