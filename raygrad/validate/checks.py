@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from raygrad import models, storage
-from raygrad.errors import Fault
+from raygrad.errors import Fault, ImportPathError
+from raygrad.imports import load
 from raygrad.plan import Group
 from raygrad.sources import SOURCES, Description
 from raygrad.spec import FieldSpec
@@ -92,6 +93,20 @@ def column_faults(place: str, described: Description, sections: Sections) -> Ite
 def field_place(keyword: str) -> str:
     """Where an input's column stands in the spec."""
     return f"input.{keyword}.column" if keyword else "input.column"
+
+
+def transform_faults(sections: Sections) -> Iterator[Fault]:
+    """Steps for images that stand where numbers are read, and transforms that aren't there."""
+    for keyword, field in sections.get("input", {}).items():
+        place = f"input.{keyword}" if keyword else "input"
+        for name in ("resize", "crop", "transform"):
+            if field.decode != "image" and getattr(field, name) is not None:
+                yield Fault(f"{place}.{name}", "is for images; set decode: image, or leave it out")
+        if field.decode == "image" and field.transform is not None:
+            try:
+                load(field.transform)
+            except ImportPathError as error:
+                yield Fault(f"{place}.transform", str(error))
 
 
 def channel_faults(keyword: str, field: FieldSpec) -> Iterator[Fault]:

@@ -45,6 +45,7 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
             groups.append(group)
             faults += checks.column_faults(f"sources[{index}]", descriptions[index], sections)
     faults += checks.name_faults(sections)
+    faults += checks.transform_faults(sections)
     if "model" in sections:
         try:
             model = models.build(sections["model"])
@@ -115,7 +116,8 @@ def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, A
         "schema_version": schema.VERSION,
         "model": {**spec.model.model_dump(exclude={"checkpoint"}), "fingerprint": fingerprint},
         "input": {
-            key or "(positional)": f.model_dump(exclude_none=True) for key, f in spec.input.items()
+            keyword or "(positional)": field.model_dump(exclude_none=True)
+            for keyword, field in spec.input.items()
         },
         "loss": spec.loss,
         "metrics": spec.metrics,
