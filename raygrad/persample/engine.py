@@ -284,8 +284,7 @@ class _Backward:
                 engine._gradients[i] = PulledBack(parts, edge, shape)
                 engine.how[i] = parts[0][1].how
             else:
-                with torch.enable_grad():
-                    engine._take(i, PulledBack(parts, edge, shape))
+                engine._take(i, PulledBack(parts, edge, shape))
             engine.seconds[i] += engine._now() - started
 
 

@@ -81,7 +81,7 @@ class Bag(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.weighted:
-            return self.bag(x, per_sample_weights=(x + 1) / 7.0)
+            return self.bag(x, per_sample_weights=(x + 1).to(self.bag.weight) / 7)
         return self.bag(x)
 
 
@@ -198,7 +198,7 @@ CASES = [
     Case("conv2d-wide-small-map", conv(nn.Conv2d, 32, 24, 3, padding=1), (3, 32, 2, 2)),
     Case("conv1d-wide", conv(nn.Conv1d, 18, 5, 3, padding=2), (3, 18, 9)),
     Case("conv3d-wide", conv(nn.Conv3d, 16, 3, (1, 2, 3), padding=(0, 1, 1)), (2, 16, 3, 4, 5)),
-    Case("conv2d-same", conv(nn.Conv2d, 3, 4, 4, padding="same"), (4, 3, 7, 6)),
+    Case("conv2d-same", conv(nn.Conv2d, 3, 4, (3, 5), padding="same"), (4, 3, 7, 6)),
     Case("conv2d-pointwise", conv(nn.Conv2d, 6, 4, 1), (4, 6, 3, 5)),
     Case("conv2d-stride", conv(nn.Conv2d, 17, 4, 3, stride=2, padding=1), (4, 17, 8, 7)),
     Case("conv2d-stride-rest", conv(nn.Conv2d, 2, 4, 3, stride=(3, 2)), (4, 2, 9, 8)),
@@ -259,11 +259,13 @@ CASES = [
     ),
     Case("addcmul-2", with_parameters(lambda m, x: torch.addcmul(x, x, m.c), c=(5,)), (4, 3, 5)),
     Case("prelu", lambda: nn.Sequential(nn.PReLU(3)), (4, 3, 5)),
-    Case("prelu-single", lambda: nn.Sequential(nn.PReLU()), (4, 3, 5)),
+    Case("prelu-single", lambda: nn.Sequential(nn.PReLU(), nn.Linear(5, 3)), (4, 3, 5)),
     Case(
         "gem",
         with_parameters(
-            lambda m, x: x.abs().clamp(min=1e-3).pow(m.p).mean(-1).pow(1 / m.p), p=(1,)
+            lambda m, x: x.abs().clamp(min=1e-3).pow(m.p).mean(-1).pow(1 / m.p) * m.a,
+            p=(1,),
+            a=(3,),
         ),
         (4, 3, 5),
     ),
@@ -328,5 +330,5 @@ def input_of(case: Case, dtype: torch.dtype = torch.float64, seed: int = 0) -> T
 def loss_of(output: Tensor, axis: int = 0) -> Tensor:
     """Neither linear nor symmetric in the output, of order one."""
     rows = output.movedim(axis, 0).flatten(1)
-    ramp = torch.linspace(-1, 1.5, rows.shape[1], dtype=rows.dtype)
+    ramp = torch.linspace(-0.5, 1.5, rows.shape[1], dtype=rows.dtype)
     return (torch.sin(rows + ramp) * (1 + ramp)).sum(1)
