@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from raygrad.persample.decide import plan_targets
 from raygrad.persample.gradient import (
     Dense,
     OwnSlice,
@@ -19,8 +20,7 @@ from raygrad.persample.gradient import (
 )
 from raygrad.persample.graph import Edge, Graph, Node, is_leaf, walk
 from raygrad.persample.memory import chunk_entries, halving
-from raygrad.persample.ownership import trace
-from raygrad.persample.plan import Consumer, Plan, make_plans
+from raygrad.persample.plan import Consumer, Plan
 from raygrad.persample.positions import arrange
 from raygrad.persample.reduction import Scratch, of_rows
 from raygrad.persample.reference import Backwards, Reference
@@ -75,9 +75,7 @@ class Engine:
             self.plans = [Plan("reference", why)] * len(self.targets)
         else:
             self.graph = walk(loss, tensors)
-            self.plans = make_plans(
-                self.graph, trace(self.graph, self.samples), tensors, self.samples
-            )
+            self.plans = plan_targets(loss, self.graph, tensors)
 
     def run(self, retain_graph: bool, skip: frozenset[int] = frozenset()) -> None:
         """Does all the work; statistics and gradients can be read afterwards.

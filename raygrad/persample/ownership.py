@@ -6,8 +6,9 @@ batch. An input that has no sample axis, such as a weight, is shared by all samp
 do is fixed, so nothing needs to be probed, and samples that mix only for some data are found, too:
 ``relu(h.mean(0) - 1)`` shares h.mean(0), whose gradient at that moment may be zero.
 
-A tensor that is used both sample by sample and shared, or by an op that is not in the table,
-can't be proven; then ``probe`` decides for the batch at hand.
+A tensor that is used both sample by sample and shared surely mixes samples. What an op that is not
+in the table does, or one that routes entries by data, can't be proven; then ``probe`` decides for
+the batch at hand.
 """
 
 from typing import NamedTuple
@@ -42,19 +43,27 @@ State = Axis | Shared | Mixed
 SHARED = Shared()
 
 
-def trace(graph: Graph, samples: int) -> dict[Edge, State]:
+class Trace(NamedTuple):
+    """What following the sample axis shows: a state for each edge on which a gradient arrives.
+
+    ``origins`` are the edges at which a state became mixed, as opposed to those below.
+    """
+
+    states: dict[Edge, State]
+    origins: dict[Edge, Mixed]
+
+
+def trace(graph: Graph, samples: int) -> Trace:
     """Finds the state of every tensor between the loss and the targets.
 
     Args:
         graph: From the loss to the targets.
         samples: N, at least 2; with one sample there is nothing to tell apart.
-
-    Returns:
-        One state for each edge on which a gradient arrives.
     """
     from raygrad.persample.axes import input_states
 
     states: dict[Edge, State] = {graph.root: Axis(0)}
+    origins: dict[Edge, Mixed] = {}
     outputs_of: dict[Node, list[Edge]] = {graph.root.node: [graph.root]}
     for node in graph.order:
         inputs = graph.inputs(node)
@@ -68,12 +77,12 @@ def trace(graph: Graph, samples: int) -> dict[Edge, State]:
             for edge, new in zip(inputs, arriving, strict=True):
                 if edge is None:
                     continue
-                if edge in states:
-                    states[edge] = _join(states[edge], new, node)
-                else:
-                    states[edge] = new
+                if edge not in states:
                     outputs_of.setdefault(edge.node, []).append(edge)
-    return states
+                states[edge] = joined = _join(states.get(edge, new), new, node)
+                if isinstance(joined, Mixed) and not isinstance(state, Mixed):
+                    origins.setdefault(edge, joined)
+    return Trace(states, origins)
 
 
 def _join(known: State, new: State, node: Node) -> State:
@@ -83,7 +92,7 @@ def _join(known: State, new: State, node: Node) -> State:
         if isinstance(state, Mixed):
             return state
     if isinstance(known, Shared) or isinstance(new, Shared):
-        return Mixed(node.name(), "feeds a value of the whole batch into single samples")
+        return Mixed(node.name(), "puts a value of the whole batch into single samples", True)
     return Mixed(node.name(), "uses another axis as the samples than its neighbours do")
 
 

@@ -143,7 +143,7 @@ def _consumers_by_target(
                 shape_of(output),  # type: ignore[arg-type]
             )
             rule, reason = _rule(use)
-            for target in _targets_below(graph, source, targets):
+            for target in targets_below(graph, source, targets):
                 if rule is None:
                     refused.setdefault(target, reason)
                 else:
@@ -181,7 +181,7 @@ def has_hooks(node: Node, saved: str) -> bool:
     return getattr(raw, "unpack_hook", None) is not None
 
 
-def _targets_below(graph: Graph, source: Edge, targets: set[Edge]) -> list[Edge]:
+def targets_below(graph: Graph, source: Edge, targets: set[Edge]) -> list[Edge]:
     """The targets from which a tensor on the weight side is made."""
     found, seen, stack = [], {source}, [source]
     while stack:
