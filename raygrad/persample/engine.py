@@ -124,7 +124,7 @@ class Engine:
             try:
                 yield lo, hi, [self._scaled(i, lo, hi) for i in indices]
             except torch.OutOfMemoryError:
-                step = halving(step, self.loss)
+                step = halving(hi - lo, self.loss)
                 continue
             lo = hi
 

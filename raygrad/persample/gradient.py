@@ -169,9 +169,8 @@ class OuterSum(PerSampleGradient):
         self.how = "tiles"
         outputs, inputs = self.b.shape[3], self.a.shape[3]
         total = None  # from the tile, unless sums over outputs and inputs are smaller
-        if (wanted.total or wanted.spread) and self.b.shape[2] * (
-            outputs + inputs
-        ) < outputs * inputs:
+        fewer = self.b.shape[2] * (outputs + inputs) < outputs * inputs
+        if fewer and (wanted.total or wanted.spread):
             total = self._total()
         parts = []
         block = max(1, outputs * workspace.tile // max(self.entries, 1))

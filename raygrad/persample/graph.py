@@ -27,8 +27,8 @@ class Graph(NamedTuple):
     """The part of the autograd graph that lies between a loss and the targets.
 
     ``order`` holds the nodes that lead to a target, each after all nodes that feed gradients to
-    it; ``seen`` also the others; ``root`` is the loss's own edge; ``targets`` has the edge of each target, None where no
-    path leads to it.
+    it, and ``seen`` also the others; ``root`` is the loss's own edge; ``targets`` has the edge of
+    each target, None where no path leads to it.
     """
 
     order: list[Node]
