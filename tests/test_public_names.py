@@ -8,7 +8,7 @@ import sys
 import pytest
 
 NAMES = {
-    "raygrad": ["GradientMetricCollector", "__version__"],
+    "raygrad": ["GradientMetricCollector", "__version__", "check", "explain"],
     "raygrad.metrics": [
         "METRICS",
         "GradientMetric",
@@ -24,7 +24,15 @@ NAMES = {
 }
 
 SIGNATURES = {
-    "raygrad:GradientMetricCollector": ["metrics", "*strict=False"],
+    "raygrad:GradientMetricCollector": [
+        "metrics",
+        "*strict=False",
+        "*on_interaction='reference'",
+        "*memory_bytes=None",
+        "*count_other_samples=False",
+    ],
+    "raygrad:check": ["model", "loss", "x", "*samples=3", "*targets=None"],
+    "raygrad:explain": ["collector", "loss", "retain_graph=False"],
     "raygrad:GradientMetricCollector.__call__": ["self", "loss", "retain_graph=False"],
     "raygrad:GradientMetricCollector.reset": ["self"],
     "raygrad.metrics:GradientMetric": ["target_layers", "grad_transform=None"],
@@ -108,7 +116,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_dir_shows_the_public_names():
     import raygrad
 
-    assert dir(raygrad) == ["GradientMetricCollector", "__version__"]
+    assert dir(raygrad) == ["GradientMetricCollector", "__version__", "check", "explain"]
 
 
 def loaded_by(statement: str) -> set[str]:
