@@ -237,7 +237,7 @@ class PNorm(GradientMetric):
         super().__init__(target_layers, grad_transform)
         try:
             self.p = float(p)
-        except ValueError:
+        except (TypeError, ValueError):
             self.p = float("nan")
         if not self.p > 0:
             raise ValueError(f"PNorm: p is {p!r}; use a number in (0, inf] or 'inf'")

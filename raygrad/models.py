@@ -46,8 +46,8 @@ def targets(model: nn.Module, name: str) -> nn.Module | nn.Parameter:
     """
     if name == "all":
         return model
-    modules: dict[str, nn.Module | nn.Parameter] = dict(model.named_modules())
-    known = {**modules, **dict(model.named_parameters())}
+    modules: dict[str, nn.Module | nn.Parameter] = dict(model.named_modules(remove_duplicate=False))
+    known = {**modules, **dict(model.named_parameters(remove_duplicate=False))}
     known.pop("", None)
     if name not in known:
         raise LookupError(f'the model has no "{name}"; use all, {", ".join(_first(known))}')

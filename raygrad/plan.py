@@ -64,7 +64,7 @@ def make(
     Args:
         groups: The files of each partition.
         rows_per_file: A unit is closed as soon as it has so many rows.
-        columns: What every file must have; wider or other types are refused.
+        columns: What every file must have; wider or other types are refused, save for type null.
         generation: The number of this extension of the plan.
         limit: Where the plan ends, in rows; None for all.
 
@@ -119,6 +119,8 @@ def _misfit(found: pa.Schema, field: pa.Field) -> str | None:
     """What keeps a file's column from being read as that of the first file."""
     if field.name not in found.names:
         return f'has no column "{field.name}"'
+    if pa.types.is_null(field.type):
+        return None
     kind = found.field(field.name).type
     try:
         both = [pa.schema([field]), pa.schema([(field.name, kind)])]
@@ -204,22 +206,31 @@ def new_files(units: Iterable[Unit], groups: Iterable[Group]) -> list[Group]:
     return [group for group in fresh if group.files]
 
 
+def changed_files(units: Iterable[Unit], groups: Iterable[Group]) -> dict[str, str]:
+    """What became of the files of some units since the plan was made.
+
+    Returns:
+        "is gone" or "has changed", by the file's URI; nothing for those that are as they were.
+    """
+    listed = {file.uri: file for group in groups for file in group.files}
+    found: dict[str, str] = {}
+    for unit in units:
+        for segment in unit.segments:
+            file = listed.get(segment.uri)
+            if file is None:
+                found[segment.uri] = "is gone"
+            elif (file.size, file.version) != (segment.size, segment.version):
+                found[segment.uri] = "has changed"
+    return found
+
+
 def refuse_changes(open_units: Iterable[Unit], groups: Iterable[Group]) -> None:
     """Refuses to go on if a file with open units is no longer what the plan saw.
 
     Raises:
         PlanError: Naming each such file.
     """
-    listed = {file.uri: file for group in groups for file in group.files}
-    complaints: dict[str, str] = {}
-    for unit in open_units:
-        for segment in unit.segments:
-            file = listed.get(segment.uri)
-            if file is None:
-                complaints[segment.uri] = "is gone"
-            elif (file.size, file.version) != (segment.size, segment.version):
-                complaints[segment.uri] = "has changed"
-    if complaints:
+    if complaints := changed_files(open_units, groups):
         raise PlanError(
             "sources are not what the table's plan was made from:\n"
             + "\n".join(f"  {uri} {what}" for uri, what in complaints.items())

@@ -136,6 +136,9 @@ class Scorer:
         named = {key: value for key, value in inputs.items() if key}
         output = self.model(**named) if named else self.model(inputs[""])
         logits = models.logits(output, self.spec.model.logits)
+        samples = len(next(iter(inputs.values())))
+        if len(logits) != samples:
+            raise ValueError(f"the model gave {len(logits)} rows of logits for {samples} samples")
         metrics = self.collector(self.loss(logits))
         detached = logits.detach().float()
         forward = [detached.argmax(1), *(score(detached) for score in CONFIDENCE.values())]

@@ -116,8 +116,12 @@ class FieldSpec(_Section):
     rescale: float | None = Field(
         None, description="Multiplies the values; 1/255 for images by default."
     )
-    mean: list[float] | None = Field(None, description="Subtracted for each channel, rescaled.")
-    std: list[float] | None = Field(None, description="Divides each channel, rescaled.")
+    mean: Annotated[list[float], Field(min_length=1)] | None = Field(
+        None, description="Subtracted for each channel, rescaled."
+    )
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None = Field(
+        None, description="Divides each channel, rescaled."
+    )
     dtype: Literal["float32", "int64", "int32", "bool"] | None = Field(
         None, description="What the model gets; float32 for images and floats by default."
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import fsspec
-from fsspec.core import url_to_fs
+from fsspec.core import split_protocol, url_to_fs
 
 
 class StoredFile(NamedTuple):
@@ -39,6 +39,16 @@ def join(base: str, *parts: str) -> str:
 def is_local(uri: str) -> bool:
     """Whether the URI names a file of this machine."""
     return "file" in _protocols(url_to_fs(uri)[0])
+
+
+def protocol(uri: str) -> str:
+    """What stands before ``://``; ``file`` where nothing does."""
+    return split_protocol(uri)[0] or "file"
+
+
+def within(uri: str, folder: str) -> bool:
+    """Whether an absolute URI is a folder or lies below it."""
+    return uri == folder or uri.startswith(folder.rstrip("/") + "/")
 
 
 def list_files(pattern: str, suffixes: tuple[str, ...] = ("",)) -> list[StoredFile]:

@@ -27,7 +27,7 @@ def exit_codes() -> Iterator[None]:
         _leave(error, BAD_INPUT)
     except TooManyErrorsError as error:
         _leave(error, TOO_MANY_ERRORS)
-    except RaygradError as error:
+    except (RaygradError, OSError) as error:
         _leave(error, FAILED)
     except KeyboardInterrupt:
         click.echo("Stopped at once; run again to go on.", err=True)

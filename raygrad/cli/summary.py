@@ -10,14 +10,16 @@ from raygrad.table.failures import Failure
 from raygrad.table.status import Status
 from raygrad.validate import Job, Report
 
+LONGEST_CELL = 60
+
 
 def print_summary(summary: Summary) -> None:
     """A run's counts, where things lie, and how the table is read."""
     scores = layout.scores(summary.table)
-    rate = summary.rows / summary.seconds if summary.seconds else 0
+    rate = "" if summary.rate is None else f", {summary.rate:,.0f} rows/s once started"
     lines = [
         "Interrupted." if summary.interrupted else "Done.",
-        f"  rows    {summary.rows:,} scored in {summary.seconds:.1f} s ({rate:,.0f} rows/s), "
+        f"  rows    {summary.rows:,} scored in {summary.seconds:.1f} s{rate}, "
         f"{summary.rows_before:,} were there already, {summary.rows_open:,} are open",
         f"  errors  {summary.errors:,}",
         f"  table   {scores}",
@@ -26,6 +28,11 @@ def print_summary(summary: Summary) -> None:
         f"  SQL     SELECT * FROM read_parquet('{scores}/**/*.parquet', hive_partitioning = true)",
         f"  pandas  pd.read_parquet('{scores}')",
     ]
+    if summary.changed:
+        lines.append(
+            f"Note: {summary.changed:,} source files changed after all their rows were scored; "
+            "the table has the rows of before."
+        )
     if summary.interrupted:
         lines.append("Run the same command again to score the rest.")
     _console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
@@ -44,7 +51,8 @@ def print_report(job: Job, report: Report) -> None:
     first = report.scores.slice(0, 1).to_pylist()
     columns = Table("column", "type", "first row", title="Table", title_justify="left")
     for field in report.scores.schema:
-        columns.add_row(field.name, str(field.type), str(first[0][field.name]) if first else "")
+        value = str(first[0][field.name]) if first else ""
+        columns.add_row(Text(field.name), Text(str(field.type)), Text(value[:LONGEST_CELL]))
     console.print(columns)
     failed = len(report.scores) - report.scores["error_type"].null_count
     console.print(
@@ -55,6 +63,7 @@ def print_report(job: Job, report: Report) -> None:
         f"plan   {len(job.units):,} units, {len(job.open):,} of them open",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
 
 
@@ -69,9 +78,9 @@ def print_status(table: str, status: Status) -> None:
     ]
     if status.last_run is not None:
         run = status.last_run
-        rate = run["rows"] / run["seconds"] if run["seconds"] else 0
+        rate = f", {run['rate']:,.0f} rows/s" if run["rate"] else ""
         end = ", interrupted" if run["interrupted"] else ""
-        lines.append(f"last run  {run['run']}: {run['rows']:,} rows, {rate:,.0f} rows/s{end}")
+        lines.append(f"last run  {run['run']}: {run['rows']:,} rows{rate}{end}")
     _console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 

@@ -35,8 +35,3 @@ class Assembly:
             return None
         del self._parts[unit]
         return pa.concat_tables([parts[offset] for offset in sorted(parts)]).combine_chunks()
-
-    @property
-    def incomplete(self) -> int:
-        """How many units have some of their batches."""
-        return len(self._parts)

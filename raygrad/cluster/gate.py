@@ -8,9 +8,10 @@ class Gate:
         self._begun: set[int] = set()
         self._closed = False
 
-    def close(self) -> None:
-        """From now on no unit is begun."""
+    def close(self) -> int:
+        """From now on no unit is begun; returns how many have been."""
         self._closed = True
+        return len(self._begun)
 
     def begin(self, unit: int) -> bool:
         """Whether a unit's batches may be scored; the first question begins it."""

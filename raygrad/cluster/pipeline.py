@@ -5,7 +5,6 @@ splits blocks as it likes, but never inside a row, so a batch's composition, and
 number, is the same in every run.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -59,7 +58,7 @@ def score_units(
         }
     )
     blocks = min(len(units), MOST_INPUT_BLOCKS)
-    gpus = _gpus(spec)
+    gpus = gpus_per_actor(spec)
     return (
         ray.data.from_arrow(inputs, override_num_blocks=blocks)
         .map_batches(
@@ -93,7 +92,9 @@ def read_and_decode(
     for unit in units.to_pylist():
         segments = [Segment(**segment) for segment in unit["segments"]]
         offset = 0
-        asked = -math.inf
+        if not ray.get(gate.wanted.remote(unit["unit"])):
+            continue
+        asked = time.monotonic()
         for batch in batches(segments, columns, spec.batch_size):
             if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
                 if not ray.get(gate.wanted.remote(unit["unit"])):
@@ -119,7 +120,8 @@ def _bytes_per_batch(spec: JobSpec) -> int:
     return entries * spec.batch_size
 
 
-def _gpus(spec: JobSpec) -> float:
+def gpus_per_actor(spec: JobSpec) -> float:
+    """What the spec says; by default 1 where the cluster has any."""
     if spec.actors.gpus is not None:
         return spec.actors.gpus
     return 1 if ray.cluster_resources().get("GPU", 0) else 0

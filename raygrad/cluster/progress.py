@@ -33,7 +33,8 @@ class JobProgress:
         self.rows = rows
         self.done = 0
         self.errors = 0
-        self.started = time.monotonic()
+        self._first: tuple[float, int] | None = None
+        self._last = 0.0
         self._console = console
         self._over = threading.Event()
         self._bar = _bar(console) if console.is_terminal else None
@@ -63,6 +64,9 @@ class JobProgress:
         """Notes that so many more rows were scored, and how many of them failed."""
         self.done += rows
         self.errors += errors
+        self._last = time.monotonic()
+        if self._first is None:
+            self._first = (self._last, self.done)
         if self._bar is not None:
             self._bar.update(
                 self._task, description="scoring", completed=self.done, errors=self.errors
@@ -73,18 +77,19 @@ class JobProgress:
         self._console.print(message, highlight=False)
 
     @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self.started
+    def rate(self) -> float | None:
+        """Rows a second from the first score to the last; None if there is no time between."""
+        if self._first is None or self._first[0] == self._last:
+            return None
+        start, before = self._first
+        return (self.done - before) / (self._last - start)
 
     def _print_lines(self) -> None:
         while not self._over.wait(SECONDS_BETWEEN_LINES):
-            rate = self.done / self.seconds
-            left = f"{(self.rows - self.done) / rate:.0f} s left" if rate else "starting"
-            self.say(
-                f"{self.done:,} of {self.rows:,} rows, {rate:,.0f} rows/s, "
-                f"{left}, {self.errors:,} errors"
-            )
+            rate = self.rate
+            left = (self.rows - self.done) / rate if rate else 0
+            speed = f"{rate:,.0f} rows/s, {left:.0f} s left" if rate else "starting"
+            self.say(f"{self.done:,} of {self.rows:,} rows, {speed}, {self.errors:,} errors")
 
 
 class _RateColumn(ProgressColumn):

@@ -27,7 +27,7 @@ class Publisher:
     """
 
     def __init__(self, job: Job, summary: Summary) -> None:
-        self._task = ray.remote(num_cpus=0, max_retries=5)(publish_unit)
+        self._task = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])(publish_unit)
         self._job = job
         self._summary = summary
         self._waiting: dict[Any, tuple[Unit, int]] = {}

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     open_units = [unit for unit in units if unit.path not in job.done]
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
+    summary.changed = len(job.changed)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)
     with _log_to(summary.log) as stream:
@@ -55,7 +57,7 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
         try:
             if open_units:
                 with ray_session(address, verbose, stream), _failures(stream.name):
-                    _score(job, open_units, summary)
+                    _score(job, open_units, summary, embedded=address is None)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -68,13 +70,14 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
 @contextlib.contextmanager
 def _failures(log_file: str) -> Iterator[None]:
     """Turns what Ray wraps several times into its cause; the log has the whole trace."""
+    from ray.data.exceptions import ExecutionTimeoutError, SystemException
     from ray.exceptions import RayError
 
     try:
         yield
-    except RayError as error:
+    except (RayError, ExecutionTimeoutError, SystemException) as error:
         log.error("%s", error)
-        cause = str(error).strip().splitlines()[-1]
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         message = f"the job failed: {cause}\nthe whole trace is in {log_file}"
         raise JobFailedError(message) from error
 
@@ -95,9 +98,14 @@ def _log_to(path: str) -> Iterator[TextIO]:
             log.removeHandler(handler)
 
 
-def _score(job: Job, units: list[Unit], summary: Summary) -> None:
+def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> None:
     import ray
 
+    from raygrad.cluster.placement import refuse_unplaceable
+    from raygrad.cluster.publisher import Publisher
+
+    if embedded:
+        refuse_unplaceable(job.spec)
     gate = ray.remote(num_cpus=0)(Gate).remote()
     progress = JobProgress(sum(unit.rows for unit in units), Console(stderr=True))
     limit = _most_errors(job)
@@ -107,16 +115,21 @@ def _score(job: Job, units: list[Unit], summary: Summary) -> None:
             "Stopping: finishing the units in flight. Press Ctrl-C again to stop at once; "
             "they would then be scored anew by the next run."
         )
-        gate.close.remote()
+        if ray.get(gate.close.remote()) == 0:
+            signal.raise_signal(signal.SIGINT)  # there is nothing in flight to wait for
 
     with progress, graceful_interrupts(stop) as interrupts:
-        from raygrad.cluster.publisher import Publisher
-
         publisher = Publisher(job, summary)
         for unit, whole in _whole_units(job, units, gate, progress, limit):
             publisher.submit(unit, whole)
         publisher.wait(0)
+        summary.rate = progress.rate
         summary.interrupted = interrupts.asked and bool(summary.rows_open)
+        if summary.rows_open and not interrupts.asked:
+            raise JobFailedError(
+                f"{summary.rows_open:,} rows got no score, though all sources were read: a file "
+                "has become shorter since it was planned; run again to see which"
+            )
 
 
 def _whole_units(

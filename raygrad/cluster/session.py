@@ -3,9 +3,12 @@
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from typing import TextIO
+
+from raygrad.errors import JobFailedError
 
 EMBEDDED = "local"
 
@@ -29,22 +32,42 @@ def ray_session(address: str | None, verbose: bool, log: TextIO) -> Iterator[Non
     import_path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
     import ray
 
+    if address is not None:
+        _require_answer(address)
     with contextlib.ExitStack() as stack:
         if not verbose:
             # Ray prints what its raylet reports to stdout, whatever log_to_driver says.
             stack.enter_context(contextlib.redirect_stdout(log))
         with contextlib.nullcontext() if verbose else _stderr_closed():
-            ray.init(
-                address=address or EMBEDDED,
-                include_dashboard=False if address is None else None,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-                # Workers import user code as the driver did, from its working directory.
-                runtime_env={"env_vars": {"PYTHONPATH": import_path}},
-            )
+            try:
+                ray.init(
+                    address=address or EMBEDDED,
+                    include_dashboard=False if address is None else None,
+                    log_to_driver=verbose,
+                    logging_level=logging.INFO if verbose else logging.ERROR,
+                    # Workers import user code as the driver did, from its working directory.
+                    runtime_env={"env_vars": {"PYTHONPATH": import_path}},
+                )
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                where = f"to {address}" if address else "to an embedded Ray"
+                raise JobFailedError(f"can't connect {where}: {error}") from error
         stack.callback(ray.shutdown)
         _configure_data(verbose, log)
         yield
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself would try for minutes, without a word, to reach a cluster that isn't there."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise JobFailedError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}); check --address, or "
+            "leave it out to use an embedded Ray"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -67,8 +90,8 @@ def _configure_data(verbose: bool, log: TextIO) -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = verbose
     context.print_on_execution_start = verbose
-    # No actor may be ready for many minutes while a node is on its way; work that has begun may
-    # stand still for half an hour.
+    # Half an hour without progress ends a job, also before its first score: Ray Data takes the
+    # limit when it starts, so that it can't be another one while nodes are on their way.
     context.execution_no_progress_timeout_s = 1800
     if not verbose:
         for name in ("ray", "ray.data"):

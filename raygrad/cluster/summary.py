@@ -19,7 +19,9 @@ class Summary:
         errors: Those of them that hold an error instead of scores.
         rows_before: Rows that were there already.
         rows_open: Planned rows that are still to be scored.
-        seconds: From the first step to the last.
+        seconds: From the first step to the last, the start of Ray included.
+        rate: Rows a second from the first score to the last; None if they came at once.
+        changed: How many files have changed since all their rows were scored.
         interrupted: Whether the user stopped it.
     """
 
@@ -30,6 +32,8 @@ class Summary:
     rows_before: int = 0
     rows_open: int = 0
     seconds: float = 0.0
+    rate: float | None = None
+    changed: int = 0
     interrupted: bool = False
 
     @property

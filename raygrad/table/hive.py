@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ def faults(constants: Mapping[str, Any], reserved: Iterable[str]) -> Iterable[tu
             yield key, "is no column name; use letters, digits and underscores, a letter first"
         elif key.lower() in taken:
             yield key, "is a column of the table already; use another name"
+        taken.add(key.lower())
         if complaint := _complaint(value):
             yield key, f"got {value!r}; {complaint}"
         elif len(folder({key: value})) > LONGEST_NAME:
@@ -44,7 +45,7 @@ def faults(constants: Mapping[str, Any], reserved: Iterable[str]) -> Iterable[tu
 
 
 def _complaint(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | date):
+    if isinstance(value, bool | datetime) or not isinstance(value, str | int | date):
         return "use a text, a whole number or a date"
     return _misreading(value) if isinstance(value, str) else None
 

@@ -15,7 +15,7 @@ def claim(root: str, identity: Mapping[str, Any]) -> None:
     Raises:
         IdentityError: If the table has another one.
     """
-    content = json.dumps(identity, indent=2, sort_keys=True, default=str).encode()
+    content = json.dumps(identity, indent=2, default=str).encode()
     if not publish(layout.identity(root), content, layout.scratch(root)):
         compare(root, identity)
 

@@ -34,11 +34,14 @@ def publish_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, An
         **metadata,
         "rows": {"read": len(rows), "scored": len(rows) - failed, "failed": failed},
     }
-    table = rows.replace_schema_metadata(
-        {METADATA_KEY: json.dumps(footer, sort_keys=True, default=str).encode()}
-    )
+    table = rows.replace_schema_metadata({METADATA_KEY: _canonical(footer)})
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd", row_group_size=ROWS_PER_GROUP)
     content = buffer.getvalue().to_pybytes()
     uri = storage.join(layout.scores(root), path)
     return storage.publish(uri, content, layout.scratch(root))
+
+
+def _canonical(footer: Mapping[str, Any]) -> bytes:
+    """The same bytes for the same content; keys become texts before they are sorted."""
+    return json.dumps(json.loads(json.dumps(footer, default=str)), sort_keys=True).encode()

@@ -1,9 +1,10 @@
 """The faults that a spec's sections show beside files, columns and model; each names its place."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from raygrad import models, storage
@@ -17,14 +18,25 @@ from raygrad.table import hive, schema
 Sections = dict[str, Any]
 
 
+WRITABLE = ("file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
+"""Protocols that a table can be written to; memory:// would be that of a process that ends."""
+
+
 def output_faults(output: str | None) -> Iterator[Fault]:
     """An output that can't be written to."""
     if output is None:
         return
+    if not output:
+        yield Fault("output", "is empty; use a path or URI")
+        return
+    protocol = storage.protocol(output)
+    if protocol not in WRITABLE:
+        yield Fault("output", f"{output} can't hold a table; use one of {', '.join(WRITABLE)}")
+        return
     try:
         if not storage.is_local(output):
             return
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
         yield Fault("output", f"{output}: {error}")
         return
     folder = storage.absolute(output)
@@ -37,13 +49,33 @@ def output_faults(output: str | None) -> Iterator[Fault]:
 
 
 def limit_faults(sections: Sections, output: str | None, limit: int | None) -> Iterator[Fault]:
-    """A trial needs a table of its own."""
+    """A trial needs a table of its own, neither within the job's nor around it."""
     if limit is None:
         return
     if output is None:
         yield Fault("--limit", "needs --output, a trial never writes into the job's own table")
-    elif "output" in sections and storage.absolute(output) == storage.absolute(sections["output"]):
-        yield Fault("--output", "is the job's own table; a trial needs another one")
+    elif output and "output" in sections:
+        trial, table = storage.absolute(output), storage.absolute(sections["output"])
+        if storage.within(trial, table) or storage.within(table, trial):
+            yield Fault("--output", "is the job's own table; a trial needs another one")
+
+
+def overlap_faults(groups: Mapping[int, Group], output: str | None) -> Iterator[Fault]:
+    """A file that two sources put into one partition, and sources that hold the table itself."""
+    first: dict[tuple[str, str], int] = {}
+    table = storage.absolute(output) if output else None
+    for index, group in groups.items():
+        place = f"sources[{index}].path"
+        uris = [file.uri for file in group.files]
+        twice = [uri for uri in uris if (group.partition, uri) in first]
+        if twice:
+            other = first[group.partition, twice[0]]
+            message = f"{twice[0]} is in sources[{other}], too; its rows would be scored twice"
+            yield Fault(place, message)
+        first |= {(group.partition, uri): index for uri in uris if uri not in twice}
+        own = [uri for uri in uris if table and storage.within(uri, table)]
+        if own:
+            yield Fault(place, f"{own[0]} lies in the output; keep sources and table apart")
 
 
 def list_source(
@@ -88,6 +120,11 @@ def column_faults(place: str, described: Description, sections: Sections) -> Ite
         if column not in columns:
             message = f'{place} has no column "{column}"; it has {", ".join(columns)}'
             yield Fault(where, message)
+        elif where == "label":
+            kind = described.schema.field(column).type
+            if not pa.types.is_integer(kind):
+                message = f"{place} has {kind}; accuracy needs class numbers"
+                yield Fault(where, message)
 
 
 def field_place(keyword: str) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from raygrad import plan
 from raygrad.decode import decode
-from raygrad.errors import Fault, SpecError
+from raygrad.errors import Fault, ShapeError, SpecError
 from raygrad.plan import Group
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
@@ -23,13 +23,16 @@ def with_shape(
     place: str, field: FieldSpec, groups: Sequence[Group], faults: list[Fault]
 ) -> FieldSpec:
     """The field with the shape of the first row that can be decoded; notes a fault if none can."""
-    errors = []
+    errors: list[Exception] = []
     for group in groups:
         for rows in first_rows(group, [field.column]):
             decoded = decode(rows[field.column], field)
-            if not all(decoded.errors):
-                return field.model_copy(update={"shape": list(decoded.values.shape[1:])})
-            errors += decoded.errors
+            shape = list(decoded.values.shape[1:])
+            if 0 in shape:
+                errors.append(ShapeError(f"the first row has shape {shape}; set shape in the spec"))
+            elif not all(decoded.errors):
+                return field.model_copy(update={"shape": shape})
+            errors += [error for error in decoded.errors if error]
     first = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "there are no rows"
     faults.append(Fault(place, f"none of the first rows can be decoded; {first}"))
     return field
@@ -37,7 +40,8 @@ def with_shape(
 
 def first_rows(group: Group, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The first few rows of a group, if it has any."""
-    for unit in plan.make([group], SAMPLE_ROWS, limit=SAMPLE_ROWS):
+    needed = pa.schema([pa.field(name, pa.null()) for name in columns])
+    for unit in plan.make([group], SAMPLE_ROWS, columns=needed, limit=SAMPLE_ROWS):
         yield from batches(unit.segments, columns, SAMPLE_ROWS)
 
 

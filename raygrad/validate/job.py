@@ -22,6 +22,8 @@ class Job:
         units: The whole plan: what the table has, and what this run would add.
         fresh: Those of the units that the table doesn't have yet.
         done: Names of the units' files that the table has.
+        changed: Files whose rows are all scored, and which have changed since; their rows in the
+            table are those of before.
         model: In eval mode, frozen.
     """
 
@@ -32,6 +34,7 @@ class Job:
     units: tuple[Unit, ...]
     fresh: tuple[Unit, ...]
     done: frozenset[str]
+    changed: tuple[str, ...]
     model: torch.nn.Module
 
     @property

@@ -33,17 +33,19 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         PlanError: If a source that is still to be read has changed or vanished.
     """
     sections, faults = load(path)
-    faults += checks.output_faults(output or sections.get("output"))
+    faults += checks.output_faults(sections.get("output") if output is None else output)
     faults += checks.limit_faults(sections, output, limit)
-    groups: list[Group] = []
+    groups: dict[int, Group] = {}
     model = None
     descriptions = {}
     for index, source in enumerate(sections.get("sources", [])):
         found = checks.list_source(f"sources[{index}]", source, sections, faults)
         if found is not None:
-            group, descriptions[index] = found
-            groups.append(group)
+            groups[index], descriptions[index] = found
             faults += checks.column_faults(f"sources[{index}]", descriptions[index], sections)
+    if not any(fault.place == "output" for fault in faults):
+        target = sections.get("output") if output is None else output
+        faults += checks.overlap_faults(groups, target)
     faults += checks.name_faults(sections)
     faults += checks.transform_faults(sections)
     if "model" in sections:
@@ -56,13 +58,14 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
     if faults:
         raise SpecError(faults, path)
     assert model is not None
-    spec = _resolved(JobSpec.model_construct(**sections), groups, output, path)
+    listed = list(groups.values())
+    spec = _resolved(JobSpec.model_construct(**sections), listed, output, path)
     columns = next(iter(descriptions.values())).schema
     kept = tuple(columns.field(name) for name in spec.keep)
     table_identity = _identity(spec, models.fingerprint(model), limit)
     identity.compare(spec.output, table_identity)
     known = plan.load(spec.output)
-    added = [] if known and limit is not None else plan.new_files(known, groups)
+    added = [] if known and limit is not None else plan.new_files(known, listed)
     generation = 1 + max((unit.generation for unit in known), default=-1)
     fresh = plan.make(
         added,
@@ -72,17 +75,20 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         limit=limit,
     )
     done = frozenset(layout.published(spec.output))
+    finished = [unit for unit in known if unit.path in done]
+    changed = [u for u, what in plan.changed_files(finished, listed).items() if "changed" in what]
     job = Job(
         spec,
         kept,
         table_identity,
-        tuple(groups),
+        tuple(listed),
         (*known, *fresh),
         tuple(fresh),
         done,
+        tuple(changed),
         model,
     )
-    plan.refuse_changes(job.open, groups)
+    plan.refuse_changes(job.open, listed)
     if job.open:
         try_a_few_rows(job, path)
     return job
@@ -95,7 +101,10 @@ def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: 
         update={"checkpoint": storage.absolute(checkpoint) if checkpoint else None}
     )
     spec = spec.model_copy(
-        update={"output": storage.absolute(output or spec.output), "model": model}
+        update={
+            "output": storage.absolute(spec.output if output is None else output),
+            "model": model,
+        }
     )
     faults: list[Fault] = []
     fields = {
