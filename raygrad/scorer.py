@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from raygrad import models
-from raygrad.collector import GradientMetricCollector
+from raygrad.collector import GradientMetricCollector, explain
 from raygrad.confidence import CONFIDENCE
 from raygrad.decode import decode, to_fixed_size_list, to_model
+from raygrad.errors import RefusedModelError, SamplesInteractError
 from raygrad.losses import LOSSES
 from raygrad.metrics import metric_by_name
+from raygrad.persample.explanation import Explanation
 from raygrad.spec import JobSpec
 from raygrad.table import schema
 
@@ -79,7 +81,7 @@ class Scorer:
         for name, kinds in spec.metrics.items():
             target = models.targets(self.model, name).requires_grad_(True)
             metrics += [metric_by_name(kind, target) for kind in kinds]
-        self.collector = GradientMetricCollector(metrics)
+        self.collector = GradientMetricCollector(metrics, on_interaction="raise")
         self.loss = LOSSES[spec.loss]
 
     def score(self, batch: pa.Table) -> pa.Table:
@@ -92,15 +94,21 @@ class Scorer:
 
         Returns:
             One row a row, in order, as :func:`raygrad.table.schema.scores` says.
+
+        Raises:
+            SamplesInteractError: If samples of the batch influence each other.
+            RefusedModelError: If the model can't be differentiated sample by sample.
         """
         good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
-        inputs = {key: self._inputs(batch, key, good) for key in self.spec.input}
+        inputs = self.inputs(batch)
         values = np.zeros((len(batch), len(self.columns)))
         scored = np.zeros(len(batch), bool)
         errors: list[BaseException | None] = [None] * len(batch)
         try:
             values[good] = self._forward(inputs)
             scored[good] = True
+        except (SamplesInteractError, RefusedModelError):
+            raise  # it is no row's fault, and rows alone would hide it
         except Exception:  # noqa: BLE001 - user code; each row's own error is noted below
             for place, row in enumerate(good.tolist()):
                 alone = {key: value[place : place + 1] for key, value in inputs.items()}
@@ -118,10 +126,24 @@ class Scorer:
             columns[name] = pc.coalesce(batch[name], mine)
         return pa.table(columns, schema=self.schema)
 
-    def forward(self, batch: pa.Table) -> None:
-        """Runs the rows of a decoded batch that have no error; what the model raises, it raises."""
+    def inputs(self, batch: pa.Table) -> dict[str, Tensor]:
+        """The rows of a decoded batch that have no error, as the model's arguments by keyword."""
         good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
-        self._forward({key: self._inputs(batch, key, good) for key in self.spec.input})
+        return {key: self._inputs(batch, key, good) for key in self.spec.input}
+
+    def explain(self, batch: pa.Table) -> Explanation:
+        """Scores a decoded batch once more, and says which parameters took how long, and why."""
+        return explain(self.collector, self.loss(self.logits(self.inputs(batch))))
+
+    def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Calls the model with a tensor, or with keywords.
+
+        Returns:
+            Shape (N, C).
+        """
+        named = {key: value for key, value in inputs.items() if key}
+        output = self.model(**named) if named else self.model(inputs[""])
+        return models.logits(output, self.spec.model.logits)
 
     def _inputs(self, batch: pa.Table, keyword: str, rows: np.ndarray[Any, Any]) -> Tensor:
         field = self.spec.input[keyword]
@@ -133,12 +155,13 @@ class Scorer:
         """Shape (n, columns), float64, which holds class numbers and float32 scores exactly."""
         if not len(next(iter(inputs.values()))):
             return np.zeros((0, len(self.columns)))
-        named = {key: value for key, value in inputs.items() if key}
-        output = self.model(**named) if named else self.model(inputs[""])
-        logits = models.logits(output, self.spec.model.logits)
+        logits = self.logits(inputs)
         samples = len(next(iter(inputs.values())))
         if len(logits) != samples:
-            raise ValueError(f"the model gave {len(logits)} rows of logits for {samples} samples")
+            raise SamplesInteractError(
+                f"the model gave {len(logits)} rows of logits for {samples} samples; it must give "
+                "one row a sample, in the same order"
+            )
         metrics = self.collector(self.loss(logits))
         detached = logits.detach().float()
         forward = [detached.argmax(1), *(score(detached) for score in CONFIDENCE.values())]

@@ -395,11 +395,12 @@ def test_raw_columns_are_each_read_once():
     assert raw_columns(spec, "truth", None) == ["label", "x", "y", "truth"]
 
 
-def test_forward_raises_what_the_model_raises():
+def test_the_logits_are_the_models_and_so_are_its_errors():
     spec = job(metrics={"all": ["l1"]})
     scorer = Scorer(spec, RefusesLargeInput(), CPU, KEPT)
+    inputs = scorer.inputs(decode_batch(rows([[0.0, 1000.0]]), spec))
     with pytest.raises(OverflowError, match="too large for me"):
-        scorer.forward(decode_batch(rows([[0.0, 1000.0]]), spec))
+        scorer.logits(inputs)
 
 
 def test_nothing_is_kept_from_batch_to_batch():

@@ -5,12 +5,14 @@ from rich.table import Table
 from rich.text import Text
 
 from raygrad.cluster.summary import Summary
+from raygrad.persample.explanation import Explanation
 from raygrad.table import layout
 from raygrad.table.failures import Failure
 from raygrad.table.status import Status
 from raygrad.validate import Job, Report
 
 LONGEST_CELL = 60
+MOST_ROWS = 8
 
 
 def print_summary(summary: Summary) -> None:
@@ -54,6 +56,8 @@ def print_report(job: Job, report: Report) -> None:
         value = str(first[0][field.name]) if first else ""
         columns.add_row(Text(field.name), Text(str(field.type)), Text(value[:LONGEST_CELL]))
     console.print(columns)
+    if report.explanation is not None:
+        console.print(_costs(report.explanation))
     failed = len(report.scores) - report.scores["error_type"].null_count
     console.print(
         f"model  {job.spec.model.factory}, {report.parameters:,} parameters, "
@@ -65,6 +69,23 @@ def print_report(job: Job, report: Report) -> None:
         highlight=False,
         markup=False,
     )
+
+
+def _costs(explanation: Explanation) -> Table:
+    """The dearest parameters, and all that the reference had to take."""
+    rows = sorted(explanation.rows, key=lambda row: -row.share)
+    shown = [row for place, row in enumerate(rows) if place < MOST_ROWS or row.kind == "reference"]
+    title = f"Time of one batch, {explanation.seconds * 1e3:.1f} ms"
+    table = Table("parameter", "op", "by", "how", "share", title=title, title_justify="left")
+    for row in shown:
+        kind = f"reference: {row.why}" if row.kind == "reference" else row.kind
+        name = Text(row.target, overflow="fold")
+        table.add_row(name, row.consumer, Text(kind), row.how, f"{row.share:.1%}")
+    if len(rows) > len(shown):
+        left = sum(row.share for row in rows if row not in shown)
+        table.add_row(f"{len(rows) - len(shown)} more", "", "", "", f"{left:.1%}")
+    table.add_row("backward and the rest", "", "", "", f"{explanation.elsewhere:.1%}")
+    return table
 
 
 def print_status(table: str, status: Status) -> None:

@@ -34,6 +34,7 @@ class Publisher:
         self._metadata = {
             "schema_version": job.identity["schema_version"],
             "identity": job.identity,
+            "check": job.check,
             "versions": {name: version(name) for name in ("raygrad", "torch", "ray", "pyarrow")},
         }
 

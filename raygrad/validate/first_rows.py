@@ -1,19 +1,32 @@
 """The first rows of each source: they give the inputs' shapes and show whether anything works."""
 
+import logging
 import traceback
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from raygrad import plan
 from raygrad.decode import decode
-from raygrad.errors import Fault, ShapeError, SpecError
+from raygrad.errors import (
+    Fault,
+    RefusedModelError,
+    SamplesInteractError,
+    ShapeError,
+    SpecError,
+)
+from raygrad.imports import described
+from raygrad.models import logits
+from raygrad.persample.check import check
 from raygrad.plan import Group
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
 from raygrad.spec import FieldSpec
 from raygrad.validate.job import Job
+
+log = logging.getLogger("raygrad.run")
 
 SAMPLE_ROWS = 8
 """Rows of each source that are decoded and scored before a job starts."""
@@ -45,25 +58,76 @@ def first_rows(group: Group, columns: Sequence[str]) -> Iterator[pa.Table]:
         yield from batches(unit.segments, columns, SAMPLE_ROWS)
 
 
-def try_a_few_rows(job: Job, path: str) -> None:
-    """Refuses a job of which not one of the first rows can be scored, with the traceback."""
+def try_a_few_rows(job: Job, path: str) -> float | None:
+    """Scores the first rows of each source, and some of them alone in float64.
+
+    Returns:
+        The largest relative error of samples in their batch against themselves alone, see
+        :func:`raygrad.check`; None where the model can't run in float64.
+
+    Raises:
+        SpecError: If not one row can be scored, with the traceback; if samples influence each
+            other; or if they score differently alone.
+    """
     scorer = Scorer(job.spec, job.model, torch.device("cpu"), job.kept)
     failures: dict[str, pa.Table] = {}
     for group in job.groups:
         for rows in first_rows(group, raw_columns(job.spec)):
             batch = decode_batch(rows, job.spec)
-            scores = scorer.score(batch)
+            try:
+                scores = scorer.score(batch)
+            except (SamplesInteractError, RefusedModelError) as error:
+                raise SpecError([Fault("model", str(error))], path) from error
             if scores["error_type"].null_count:
-                return
+                return _alone(scorer, batch, path)
             failures.setdefault(scores["error_stage"][0].as_py(), batch)
     if "score" in failures:
         try:
-            scorer.forward(failures["score"])
+            scorer.loss(scorer.logits(scorer.inputs(failures["score"])))
         except Exception as error:
             trace = "".join(traceback.format_exception(error)[-6:])
             message = f"not one of the first rows can be scored:\n{trace}"
             raise SpecError([Fault("model", message)], path) from error
-    if "decode" in failures:
-        first = failures["decode"].slice(0, 1).to_pylist()[0]
+    if failures:
+        (first,) = next(iter(failures.values())).slice(0, 1).to_pylist()
         message = f"not one of the first rows fits; {first['error_type']}: {first['error_message']}"
         raise SpecError([Fault("input", message)], path)
+    return None
+
+
+class _ByIndex(torch.nn.Module):
+    """A scorer's model as a function of row numbers, in whatever precision it is cast to."""
+
+    def __init__(self, scorer: Scorer, inputs: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.model = scorer.model
+        self._inputs, self._where = inputs, scorer.spec.model.logits
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Logits of some rows."""
+        dtype = next(p.dtype for p in self.model.parameters() if p.is_floating_point())
+        taken = {
+            key: value[rows].to(dtype) if value.is_floating_point() else value[rows]
+            for key, value in self._inputs.items()
+        }
+        named = {key: value for key, value in taken.items() if key}
+        return logits(self.model(**named) if named else self.model(taken[""]), self._where)
+
+
+def _alone(scorer: Scorer, batch: pa.Table, path: str) -> float | None:
+    inputs = scorer.inputs(batch)
+    rows = torch.arange(len(next(iter(inputs.values()))))
+    try:
+        checked = check(_ByIndex(scorer, inputs), scorer.loss, rows)
+    except Exception as error:  # noqa: BLE001 - the float32 model is sound; float64 is a bonus
+        log.warning("samples can't be checked alone in float64: %s", described(error))
+        return None
+    if not checked.passed:
+        message = (
+            f"a sample alone scores differently than in its batch: relative error "
+            f"{checked.error:.2g}, at most {checked.bound:g} is tolerable; something couples "
+            "samples that autograd can't see, such as experts with a capacity or a detached "
+            "batch statistic"
+        )
+        raise SpecError([Fault("model", message)], path)
+    return checked.error

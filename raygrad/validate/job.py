@@ -25,6 +25,8 @@ class Job:
         changed: Files whose rows are all scored, and which have changed since; their rows in the
             table are those of before.
         model: In eval mode, frozen.
+        check: Largest relative error of the first samples in their batch against themselves alone
+            in float64; None where that wasn't tried.
     """
 
     spec: JobSpec
@@ -36,6 +38,7 @@ class Job:
     done: frozenset[str]
     changed: tuple[str, ...]
     model: torch.nn.Module
+    check: float | None = None
 
     @property
     def open(self) -> list[Unit]:

@@ -1,6 +1,7 @@
 """From a spec's path to a job that can start, or to all the reasons why it can't."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -89,9 +90,7 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         model,
     )
     plan.refuse_changes(job.open, listed)
-    if job.open:
-        try_a_few_rows(job, path)
-    return job
+    return replace(job, check=try_a_few_rows(job, path)) if job.open else job
 
 
 def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: str) -> JobSpec:

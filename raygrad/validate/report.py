@@ -7,6 +7,7 @@ import pyarrow as pa
 import torch
 
 from raygrad import plan
+from raygrad.persample.explanation import Explanation
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
 from raygrad.validate.job import Job
@@ -38,12 +39,15 @@ class Report:
         sources: One report a source.
         parameters: How many parameters the model has.
         scores: Those of the rows that were tried.
+        explanation: What the collector did with each parameter of one batch, and how long it took;
+            None if no row could be scored.
         rate: Rows a second, decoding and scoring in this process, after a warm-up batch.
     """
 
     sources: list[SourceReport]
     parameters: int
     scores: pa.Table
+    explanation: Explanation | None
     rate: float
 
 
@@ -58,13 +62,14 @@ def report(job: Job, rows: int) -> Report:
     scorer = Scorer(spec, job.model, torch.device("cpu"), job.kept)
     tables: list[pa.Table] = []
     sources: list[SourceReport] = []
+    explanation: Explanation | None = None
     seconds, timed = 0.0, 0
     for group in job.groups:
         right: list[bool] = []
         for unit in plan.make([group], rows, limit=rows):
             for batch in batches(unit.segments, raw_columns(spec, spec.label), spec.batch_size):
-                if not tables:
-                    scorer.score(decode_batch(batch, spec))
+                if explanation is None:
+                    explanation = _explain(scorer, decode_batch(batch, spec))
                 start = time.perf_counter()
                 scores = scorer.score(decode_batch(batch, spec))
                 seconds += time.perf_counter() - start
@@ -83,7 +88,14 @@ def report(job: Job, rows: int) -> Report:
         sources.append(SourceReport(group.partition, len(files), counted, accuracy))
     table = pa.concat_tables(tables) if tables else scorer.schema.empty_table()
     parameters = sum(parameter.numel() for parameter in job.model.parameters())
-    return Report(sources, parameters, table, timed / seconds if seconds else 0.0)
+    rate = timed / seconds if seconds else 0.0
+    return Report(sources, parameters, table, explanation, rate)
+
+
+def _explain(scorer: Scorer, batch: pa.Table) -> Explanation | None:
+    """Of a batch that can be scored; it is scored twice, since the first time is slower."""
+    scores = scorer.score(batch)
+    return scorer.explain(batch) if scores["error_stage"].null_count == len(batch) else None
 
 
 def _right(labels: pa.ChunkedArray, predictions: pa.ChunkedArray) -> list[bool]:
