@@ -90,9 +90,7 @@ class Reference:
 
 def _sizes(entries: int) -> Tensor:
     """What the statistics of ``entries`` ones amount to (std: of entries of size one)."""
-    return torch.tensor(
-        [1.0, 1.0, 1.0, 1.0, entries, math.sqrt(entries), entries ** (1 / 3), 1.0]
-    )
+    return torch.tensor([1.0, 1.0, 1.0, 1.0, entries, math.sqrt(entries), entries ** (1 / 3), 1.0])
 
 
 def relative_errors(found: Tensor, expected: Tensor, scale: Tensor) -> Tensor:
