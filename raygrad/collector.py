@@ -1,33 +1,57 @@
 """The collector: a loss of shape (N,) goes in, metrics of shape (N, dim) come out."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from raygrad.errors import UnreachedParameterError
+from raygrad.errors import SamplesInteractError, UnreachedParameterError
 from raygrad.metrics import GradientMetric
-from raygrad.persample.reference import per_sample_gradients
+from raygrad.persample.engine import Engine, Target
+from raygrad.persample.statistics import Statistics, Wanted, merge
 
 __all__ = ["GradientMetricCollector"]
+
+OnInteraction = Literal["reference", "raise", "nan"]
 
 
 class GradientMetricCollector:
     """Computes gradient metrics sample by sample; a drop-in for that of ``gradient_metrics``.
+
+    One call costs about one training step. The built-in metrics are computed from statistics of
+    the gradients, which are never there as a whole; user metrics and ``grad_transform`` see them
+    a few samples at a time. Where the engine has no rule for an op, the parameters concerned are
+    differentiated sample by sample, and a warning says so once; ``raygrad.explain`` says more.
 
     A parameter that the loss doesn't reach has gradient zero, which counts as such in every metric.
 
     Args:
         metrics: A metric or a list of them.
         strict: Whether a target that the loss doesn't reach is an error.
+        on_interaction: What to do with targets for which samples of the batch mix, as in batch norm
+            in train mode. "reference" differentiates each sample's loss through the whole batch,
+            as gradient_metrics did, with a warning; "raise" raises; "nan" gives NaN in the columns
+            of metrics with such targets.
+        memory_bytes: Bound in bytes for gradients that are there at a time; None chooses by device.
+        count_other_samples: Only for targets that are no parameters, such as activations: their
+            gradient with respect to one sample's loss is zero in the slices of the others. False
+            leaves these zeros out, True counts them, as gradient_metrics did.
 
     Raises:
-        ValueError: If ``metrics`` is an empty list, or neither a metric nor a list of metrics.
+        ValueError: If ``metrics`` is an empty list, or neither a metric nor a list of metrics, or
+            an option has another value than these.
     """
 
     def __init__(
-        self, metrics: list[GradientMetric] | GradientMetric, *, strict: bool = False
+        self,
+        metrics: list[GradientMetric] | GradientMetric,
+        *,
+        strict: bool = False,
+        on_interaction: OnInteraction = "reference",
+        memory_bytes: int | None = None,
+        count_other_samples: bool = False,
     ) -> None:
         listed: object = [metrics] if isinstance(metrics, GradientMetric) else metrics
         if not isinstance(listed, list) or not listed:
@@ -39,7 +63,17 @@ class GradientMetricCollector:
                 raise ValueError(
                     f"metrics[{index}] is a {type(metric).__name__}; use a GradientMetric"
                 )
+        if on_interaction not in ("reference", "raise", "nan"):
+            raise ValueError(
+                f"on_interaction is {on_interaction!r}; use 'reference', 'raise' or 'nan'"
+            )
+        if memory_bytes is not None and memory_bytes <= 0:
+            raise ValueError(f"memory_bytes is {memory_bytes}; use a number greater than 0 or None")
         self.strict = strict
+        self.on_interaction = on_interaction
+        self.memory_bytes = memory_bytes
+        self.count_other_samples = count_other_samples
+        self._warned: set[str] = set()
 
     def __call__(self, loss: Tensor, retain_graph: bool = False) -> Tensor:
         """Computes each sample's metrics.
@@ -56,41 +90,10 @@ class GradientMetricCollector:
             ValueError: If the loss has another shape or doesn't require grad, or if a tensor that
                 a metric names as its target is frozen.
             UnreachedParameterError: With ``strict=True``, if the loss doesn't reach a target.
+            SamplesInteractError: With ``on_interaction="raise"``, if samples mix.
+            RefusedModelError: If the model can't be differentiated at all.
         """
-        if loss.ndim != 1:
-            raise ValueError(
-                f"loss has shape {tuple(loss.shape)}; use one loss a sample, shape (N,), "
-                "as reduction='none' gives it"
-            )
-        if not loss.requires_grad:
-            raise ValueError(
-                "loss doesn't require grad; compute it with grad enabled, from a model whose "
-                "target parameters require grad"
-            )
-        targets = [metric.target_parameters for metric in self._metrics]
-        for metric, parameters in zip(self._metrics, targets, strict=True):
-            if not parameters:
-                warnings.warn(
-                    f"{type(metric).__name__} has no parameter that requires grad; "
-                    "its column holds the metric's start value",
-                    stacklevel=2,
-                )
-        unique = list({id(p): p for parameters in targets for p in parameters}.values())
-        self.reset()
-        rows = []
-        for gradients in per_sample_gradients(loss, unique, retain_graph=retain_graph):
-            if self.strict:
-                self._refuse_unreached(unique, gradients)
-            by_target = {
-                id(parameter): torch.zeros_like(parameter) if gradient is None else gradient
-                for parameter, gradient in zip(unique, gradients, strict=True)
-            }
-            for metric, parameters in zip(self._metrics, targets, strict=True):
-                for parameter in parameters:
-                    metric(by_target[id(parameter)])
-            rows.append(torch.cat([metric.data.to(loss.device) for metric in self._metrics]))
-            self.reset()
-        return torch.stack(rows) if rows else torch.empty((0, self.dim), device=loss.device)
+        return self._run(loss, retain_graph)[0]
 
     def reset(self) -> None:
         """Resets every metric."""
@@ -107,22 +110,161 @@ class GradientMetricCollector:
         """How many numbers the metrics give for one sample."""
         return len(self.data)
 
-    def _refuse_unreached(
-        self, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
-    ) -> None:
-        unreached = {
-            id(parameter)
-            for parameter, gradient in zip(parameters, gradients, strict=True)
-            if gradient is None
+    def _run(
+        self, loss: Tensor, retain_graph: bool, clock: Callable[[], float] | None = None
+    ) -> tuple[Tensor, Engine, list[str]]:
+        """The metrics, the engine that found them, and a name for each of its targets."""
+        self._require_loss(loss)
+        targets = [metric.target_parameters for metric in self._metrics]
+        names = {
+            id(tensor): name
+            for metric in self._metrics
+            for name, tensor in metric.named_target_parameters()
         }
-        if unreached:
-            names = dict.fromkeys(
-                name
-                for metric in self._metrics
-                for name, parameter in metric.named_target_parameters()
-                if id(parameter) in unreached
+        for metric, parameters in zip(self._metrics, targets, strict=True):
+            if not parameters:
+                warnings.warn(
+                    f"{type(metric).__name__} has no parameter that requires grad; "
+                    "its column holds the metric's start value",
+                    stacklevel=3,
+                )
+        unique = {id(p): p for parameters in targets for p in parameters}
+        position = {key: index for index, key in enumerate(unique)}
+        places = [[position[id(p)] for p in parameters] for parameters in targets]
+        engine = Engine(
+            loss,
+            self._wishes(list(unique.values()), places),
+            memory_bytes=self.memory_bytes,
+            count_other_samples=self.count_other_samples,
+            clock=clock,
+        )
+        labels = [names[key] for key in unique]
+        interacting = self._judge(engine, labels)
+        self.reset()
+        if len(loss) == 0:
+            return torch.empty((0, self.dim), device=loss.device), engine, labels
+        engine.run(retain_graph, skip=interacting if self.on_interaction == "nan" else frozenset())
+        columns = self._columns(engine, places)
+        if self.on_interaction == "nan":
+            for index, own in enumerate(places):
+                if interacting.intersection(own):
+                    columns[index] = torch.full_like(columns[index], float("nan"))
+        self.reset()
+        return torch.cat([column.to(loss.device) for column in columns], dim=1), engine, labels
+
+    @staticmethod
+    def _require_loss(loss: Tensor) -> None:
+        if loss.ndim != 1:
+            raise ValueError(
+                f"loss has shape {tuple(loss.shape)}; use one loss a sample, shape (N,), "
+                "as reduction='none' gives it"
             )
+        if not loss.requires_grad:
+            raise ValueError(
+                "loss doesn't require grad; compute it with grad enabled, from a model whose "
+                "target parameters require grad"
+            )
+
+    def _wishes(self, tensors: Sequence[Tensor], places: Sequence[Sequence[int]]) -> list[Target]:
+        """What the metrics together want of each tensor."""
+        wanted = [Wanted()] * len(tensors)
+        dense = [False] * len(tensors)
+        for metric, own in zip(self._metrics, places, strict=True):
+            wish = metric.wanted
+            for index in own:
+                if wish is None:
+                    dense[index] = True
+                else:
+                    wanted[index] |= wish
+        return [Target(*wish) for wish in zip(tensors, wanted, dense, strict=True)]
+
+    def _judge(self, engine: Engine, labels: Sequence[str]) -> frozenset[int]:
+        """Raises or warns about targets that are unreached, mixed or without a rule."""
+        plans = list(enumerate(engine.plans))
+        unreached = [labels[i] for i, plan in plans if plan.kind == "unreached"]
+        if self.strict and unreached:
             raise UnreachedParameterError(
-                f"the loss doesn't reach {', '.join(names)}; leave them out of the targets, or "
-                "set strict=False to count their gradients as zeros"
+                f"the loss doesn't reach {', '.join(dict.fromkeys(unreached))}; leave them out of "
+                "the targets, or set strict=False to count their gradients as zeros"
             )
+        interacting = frozenset(i for i, plan in plans if plan.mixed is not None)
+        if interacting:
+            self._judge_interaction(engine, interacting, labels)
+        reasons: dict[str, list[str]] = {}
+        for i, plan in plans:
+            if plan.kind == "reference" and i not in interacting and engine.graph is not None:
+                reasons.setdefault(plan.why, []).append(labels[i])
+        for why, concerned in reasons.items():
+            self._warn_once(
+                f"{_listed(concerned)}: one backward a sample, which is slow ({why}); "
+                "raygrad.explain shows the share of time"
+            )
+        return interacting
+
+    def _judge_interaction(
+        self, engine: Engine, interacting: frozenset[int], labels: Sequence[str]
+    ) -> None:
+        ops: dict[str, list[str]] = {}
+        for i in sorted(interacting):
+            ops.setdefault(engine.plans[i].why, []).append(labels[i])
+        found = "; ".join(f"{why}, above {_listed(concerned)}" for why, concerned in ops.items())
+        message = (
+            f"samples of the batch interact: {found}. Call model.eval(), or leave these targets out"
+        )
+        if self.on_interaction == "raise":
+            raise SamplesInteractError(
+                f"{message}, or set on_interaction='reference' to differentiate each sample's loss "
+                "through the whole batch"
+            )
+        self._warn_once(message)
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            warnings.warn(message, stacklevel=6)
+
+    def _columns(self, engine: Engine, places: Sequence[Sequence[int]]) -> list[Tensor]:
+        """One tensor (N, dim) a metric; metrics of the same targets share the merging."""
+        merged: dict[tuple[int, ...], Statistics] = {}
+        wishes: dict[tuple[int, ...], Wanted] = {}
+        for metric, own in zip(self._metrics, places, strict=True):
+            if metric.wanted is not None and own:
+                wishes[tuple(own)] = wishes.get(tuple(own), Wanted()) | metric.wanted
+        for key, wish in wishes.items():
+            merged[key] = merge([engine.statistics(i) for i in key], wish)
+        columns: dict[int, Tensor] = {}
+        seeing = []
+        for index, (metric, own) in enumerate(zip(self._metrics, places, strict=True)):
+            if not own:
+                columns[index] = metric.data.repeat(engine.samples, 1)
+            elif metric.wanted is None:
+                seeing.append(index)
+            else:
+                columns[index] = metric.from_statistics(merged[tuple(own)], engine.scale)
+        if seeing:
+            columns.update(self._feed(engine, seeing, places))
+        return [columns[index] for index in range(len(self._metrics))]
+
+    def _feed(
+        self, engine: Engine, seeing: Sequence[int], places: Sequence[Sequence[int]]
+    ) -> dict[int, Tensor]:
+        """Shows gradients to the metrics that want to see them, sample by sample."""
+        needed = sorted({place for index in seeing for place in places[index]})
+        rows: dict[int, list[Tensor]] = {index: [] for index in seeing}
+        for lo, hi, gradients in engine.chunks(needed):
+            by_place = dict(zip(needed, gradients, strict=True))
+            for sample in range(hi - lo):
+                for index in seeing:
+                    metric = self._metrics[index]
+                    metric.reset()
+                    for place in places[index]:
+                        metric(by_place[place][sample])
+                    rows[index].append(metric.data.clone())
+        return {index: torch.stack(values) for index, values in rows.items()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    """At most three names, and how many more there are."""
+    unique = list(dict.fromkeys(names))
+    shown = ", ".join(unique[:3])
+    return shown if len(unique) <= 3 else f"{shown} and {len(unique) - 3} more"

@@ -10,7 +10,9 @@
     │   ├── NullInputError              the input column is null in this row
     │   ├── DecodeError                 the bytes are no readable image
     │   └── ShapeError                  the decoded input has another shape than the rest
-    └── UnreachedParameterError (a ValueError)   the loss ignores a target, and strict=True
+    ├── UnreachedParameterError (a ValueError)   the loss ignores a target, and strict=True
+    ├── SamplesInteractError            samples mix on the way, and on_interaction="raise"
+    └── RefusedModelError               autograd itself can't differentiate this sample by sample
 
 A class name is what a table's ``error_type`` column holds, so renaming one is a breaking change.
 """
@@ -85,3 +87,11 @@ class ShapeError(RowError):
 
 class UnreachedParameterError(RaygradError, ValueError):
     """A target parameter has no influence on the loss, and ``strict=True`` asked to be told."""
+
+
+class SamplesInteractError(RaygradError):
+    """One sample's loss depends on other samples of the batch, so its gradient isn't its own."""
+
+
+class RefusedModelError(RaygradError):
+    """The model is of a kind for which per-sample gradients can't be had; says what to do."""

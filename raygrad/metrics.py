@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from raygrad.persample.statistics import Statistics, Wanted, combined_norm
+
 Target = nn.Module | Tensor
 GradTransform = Callable[[Tensor], Tensor]
 
@@ -98,6 +100,33 @@ class GradientMetric:
         """The metric's current values, shape (dim,)."""
         return self._get_metric().reshape(-1)
 
+    @property
+    def wanted(self) -> Wanted | None:
+        """The statistics that give this metric; None if it has to see gradients themselves.
+
+        Only the built-in classes know theirs, and only without a transform: a subclass may do
+        anything in ``_collect``.
+        """
+        if self.grad_transform is not None or type(self) not in _FROM_STATISTICS:
+            return None
+        return self._wanted()
+
+    def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
+        """The values of all samples at a time.
+
+        Args:
+            statistics: What ``wanted`` asks for, of gradients divided by ``scale``; tensors of
+                shape (N,).
+            scale: Shape (N,), greater than 0.
+
+        Returns:
+            Shape (N, dim).
+        """
+        raise NotImplementedError
+
+    def _wanted(self) -> Wanted:
+        raise NotImplementedError
+
     def _collect(self, grad: Tensor) -> None:
         """Adds one transformed gradient to the buffers."""
         raise NotImplementedError
@@ -141,6 +170,13 @@ class Max(GradientMetric):
         """Sets the maximum to -inf."""
         self._buffer = torch.tensor(float("-inf"))
 
+    def _wanted(self) -> Wanted:
+        return Wanted(high=True)
+
+    def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
+        """See :meth:`GradientMetric.from_statistics`."""
+        return (_known(statistics.high) * scale)[:, None]
+
 
 class Min(GradientMetric):
     """The smallest gradient entry; +inf before the first."""
@@ -167,6 +203,13 @@ class Min(GradientMetric):
     def reset(self) -> None:
         """Sets the minimum to +inf."""
         self._buffer = torch.tensor(float("inf"))
+
+    def _wanted(self) -> Wanted:
+        return Wanted(low=True)
+
+    def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
+        """See :meth:`GradientMetric.from_statistics`."""
+        return (_known(statistics.low) * scale)[:, None]
 
 
 class PNorm(GradientMetric):
@@ -200,8 +243,8 @@ class PNorm(GradientMetric):
 
     def _collect(self, grad: Tensor) -> None:
         if grad.numel():
-            norm = _scaled_norm(_at_least_float32(grad).abs(), self.p)
-            self._buffer = _scaled_norm(torch.stack([self._buffer.to(norm), norm]), self.p)
+            norm = combined_norm(_at_least_float32(grad).abs(), self.p)
+            self._buffer = combined_norm(torch.stack([self._buffer.to(norm), norm]), self.p)
 
     def _get_metric(self) -> Tensor:
         return self._buffer
@@ -210,17 +253,12 @@ class PNorm(GradientMetric):
         """Sets the norm to 0."""
         self._buffer = torch.tensor(0.0)
 
+    def _wanted(self) -> Wanted:
+        return Wanted(norms=frozenset({self.p}))
 
-def _scaled_norm(magnitudes: Tensor, p: float) -> Tensor:
-    """The p-norm of entries >= 0, which are divided by the largest first.
-
-    In float32, 1e-5 ** 10 is 0, so an unscaled 10-norm of a confident sample would be, too.
-    """
-    largest = magnitudes.max()
-    if p == float("inf"):
-        return largest
-    scale = torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
-    return scale * (magnitudes / scale).pow(p).sum().pow(1.0 / p)
+    def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
+        """See :meth:`GradientMetric.from_statistics`."""
+        return (statistics.norms[self.p] * scale)[:, None]
 
 
 class _Moments:
@@ -277,6 +315,13 @@ class Mean(GradientMetric):
         self._mean = torch.tensor(0.0)
         self._count = 0
 
+    def _wanted(self) -> Wanted:
+        return Wanted(total=True)
+
+    def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
+        """See :meth:`GradientMetric.from_statistics`."""
+        return (_known(statistics.total) / statistics.count * scale)[:, None]
+
 
 class MeanStd(GradientMetric):
     """Mean and unbiased standard deviation over all gradient entries, in this order.
@@ -322,3 +367,24 @@ class MeanStd(GradientMetric):
     def reset(self) -> None:
         """Forgets all gradients seen so far."""
         self._moments = _Moments()
+
+    def _wanted(self) -> Wanted:
+        return Wanted(total=self.return_mean, spread=True)
+
+    def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
+        """See :meth:`GradientMetric.from_statistics`."""
+        deviation = (_known(statistics.spread) / max(statistics.count - 1, 1)).sqrt() * scale
+        std = torch.hypot(deviation, torch.full_like(deviation, self.eps))[:, None]
+        if not self.return_mean:
+            return std
+        mean = _known(statistics.total) / statistics.count * scale
+        return torch.cat([mean[:, None], std], dim=1)
+
+
+def _known(value: Tensor | None) -> Tensor:
+    """A statistic that was wanted, and hence is there."""
+    assert value is not None
+    return value
+
+
+_FROM_STATISTICS = frozenset({Max, Min, Mean, MeanStd, PNorm})

@@ -1,0 +1,391 @@
+"""Lazy per-sample gradients: what a rule returns, reduced or materialised a few samples at a time.
+
+Axis letters, everywhere in the engine: N samples, T positions of a sample, G groups, O outputs,
+I inputs, C channels.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from raygrad.persample.graph import Shape
+from raygrad.persample.reduction import CANCELLATION, Scratch, any_true, of_rows
+from raygrad.persample.statistics import Statistics, Wanted, merge, of_zeros
+
+TRUSTED_GRAM = 0.05  # a Gram norm below this share of its diagonal has lost digits
+
+
+class Workspace(NamedTuple):
+    """What a reduction may use. ``tile`` is how many entries one tile may hold."""
+
+    scratch: Scratch
+    tile: int = 2**20
+
+    def chunks(self, samples: int, entries: int) -> list[tuple[int, int]]:
+        """Ranges of samples, each of which fits a tile."""
+        step = max(1, self.tile // max(entries, 1))
+        return [(lo, min(lo + step, samples)) for lo in range(0, samples, step)]
+
+
+class PerSampleGradient:
+    """The gradients of N samples with respect to one tensor.
+
+    Attributes:
+        samples: N.
+        shape: The tensor's shape.
+        how: "closed form" or "tiles", for ``explain``.
+    """
+
+    samples: int
+    shape: Shape
+    how: str = "closed form"
+
+    @property
+    def entries(self) -> int:
+        """Entries of one sample's gradient."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    def held(self) -> list[Tensor]:
+        """The tensors that it keeps alive."""
+        raise NotImplementedError
+
+    def dense(self, lo: int, hi: int) -> Tensor:
+        """The gradients of samples lo to hi, shape (hi - lo, *shape), at least float32."""
+        raise NotImplementedError
+
+    def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
+        """Reduces every sample's gradient; by default tile by tile."""
+        parts = []
+        for lo, hi in workspace.chunks(self.samples, self.entries):
+            rows = self.dense(lo, hi).reshape(hi - lo, -1)
+            if any(rows.data_ptr() == tensor.data_ptr() for tensor in self.held()):
+                rows = rows.clone()  # reductions may write over their rows
+            parts.append(of_rows(rows, wanted, workspace.scratch))
+        return concatenated(parts)
+
+
+def concatenated(parts: list[Statistics]) -> Statistics:
+    """Joins the statistics of consecutive ranges of samples."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def joined(values: list[Tensor | None]) -> Tensor | None:
+        present = [value for value in values if value is not None]
+        return torch.cat(present) if present else None
+
+    return Statistics(
+        parts[0].count,
+        joined([part.low for part in parts]),
+        joined([part.high for part in parts]),
+        joined([part.total for part in parts]),
+        joined([part.spread for part in parts]),
+        {p: torch.cat([part.norms[p] for part in parts]) for p in parts[0].norms},
+    )
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """The tensor in at least float32, in which all statistics are kept."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+class Dense(PerSampleGradient):
+    """Gradients that are small enough to be there as they are: biases, norms.
+
+    Args:
+        values: Shape (N, *shape).
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = widened(values)
+        self.samples = values.shape[0]
+        self.shape = tuple(values.shape[1:])
+
+    def held(self) -> list[Tensor]:
+        """The values."""
+        return [self.values]
+
+    def dense(self, lo: int, hi: int) -> Tensor:
+        """A view of the values."""
+        return self.values[lo:hi]
+
+
+class OuterSum(PerSampleGradient):
+    """The sum over positions of outer products: gradients of linear layers and einsums.
+
+    Entry (o, i) of group g is the sum over t of b[t, o] a[t, i]. With one position and one group
+    every statistic is a product of those of b and a.
+
+    Args:
+        b: Output gradient, shape (N, G, T, O).
+        a: Activation, shape (N, G, T, I).
+        shape: The tensor's shape, G x O x I entries.
+        order: Where G, O and I stand in the tensor, as a permutation of (0, 1, 2).
+    """
+
+    def __init__(
+        self, b: Tensor, a: Tensor, shape: Shape, order: tuple[int, int, int] = (0, 1, 2)
+    ) -> None:
+        dtype = torch.promote_types(b.dtype, a.dtype)
+        self.b, self.a = widened(b.to(dtype)), widened(a.to(dtype))
+        self.samples = b.shape[0]
+        self.shape = shape
+        self.order = order
+        self.one = b.shape[1] == 1 and b.shape[2] == 1
+        self.how = "closed form" if self.one else "tiles"
+
+    def held(self) -> list[Tensor]:
+        """Output gradient and activation."""
+        return [self.b, self.a]
+
+    def dense(self, lo: int, hi: int) -> Tensor:
+        """One batched matrix product."""
+        product = self._product(self.b[lo:hi], self.a[lo:hi], None)
+        order = [0, *(axis + 1 for axis in self.order)]
+        return product.permute(order).reshape(hi - lo, *self.shape)
+
+    @staticmethod
+    def _product(b: Tensor, a: Tensor, scratch: Scratch | None) -> Tensor:
+        """Shape (n, G, O, I)."""
+        n, groups, _, outputs = b.shape
+        left = b.transpose(2, 3).flatten(0, 1)
+        right = a.flatten(0, 1)
+        if scratch is None:
+            return torch.bmm(left, right).unflatten(0, (n, groups))
+        out = scratch.take("tile", (n * groups, outputs, a.shape[3]), right)
+        return torch.bmm(left, right, out=out).unflatten(0, (n, groups))
+
+    def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
+        """Closed forms for one position, the Gram form where cheaper, else tiles."""
+        if self.one:
+            return self._rank_one(wanted, workspace)
+        gram = self._gram(wanted)
+        if gram is not None:
+            return gram
+        self.how = "tiles"
+        total = self._total() if wanted.total or wanted.spread else None
+        parts = []
+        outputs = self.b.shape[3]
+        block = max(1, outputs * workspace.tile // max(self.entries, 1))
+        for lo, hi in workspace.chunks(self.samples, self.entries):
+            sums = None if total is None else total[lo:hi]
+            if block >= outputs or wanted.spread:
+                rows = self._product(self.b[lo:hi], self.a[lo:hi], workspace.scratch)
+                parts.append(
+                    of_rows(rows.reshape(hi - lo, -1), wanted, workspace.scratch, total=sums)
+                )
+                continue
+            blocks = [
+                of_rows(
+                    self._product(
+                        self.b[lo:hi, :, :, start : start + block],
+                        self.a[lo:hi],
+                        workspace.scratch,
+                    ).reshape(hi - lo, -1),
+                    wanted,
+                    workspace.scratch,
+                )
+                for start in range(0, outputs, block)
+            ]
+            parts.append(merge(blocks, wanted))
+        return concatenated(parts)
+
+    def _total(self) -> Tensor:
+        """The sum of all entries, by sums over outputs and inputs, shape (N,)."""
+        return (self.b.sum(3) * self.a.sum(3)).sum((1, 2))
+
+    def _rank_one(self, wanted: Wanted, workspace: Workspace) -> Statistics:
+        b, a = self.b.flatten(1), self.a.flatten(1)
+        extremes = wanted.low or wanted.high
+        sides = Wanted(extremes, extremes, wanted.total, wanted.spread, wanted.norms)
+        of_b, of_a = (of_rows(side.clone(), sides, workspace.scratch) for side in (b, a))
+        low = high = total = spread = None
+        if of_b.low is not None and of_b.high is not None:
+            assert of_a.low is not None and of_a.high is not None
+            corners = torch.stack(
+                [
+                    of_b.low * of_a.low,
+                    of_b.low * of_a.high,
+                    of_b.high * of_a.low,
+                    of_b.high * of_a.high,
+                ]
+            )
+            low = corners.amin(0) if wanted.low else None
+            high = corners.amax(0) if wanted.high else None
+        if of_b.total is not None and of_a.total is not None:
+            total = of_b.total * of_a.total
+        if of_b.spread is not None and of_a.spread is not None:
+            assert of_b.total is not None and of_a.total is not None
+            spread = (
+                of_b.spread * of_a.spread
+                + of_b.spread * of_a.total.square() / of_a.count
+                + of_a.spread * of_b.total.square() / of_b.count
+            )
+        return Statistics(
+            self.entries,
+            low,
+            high,
+            total,
+            spread,
+            {p: of_b.norms[p] * of_a.norms[p] for p in wanted.norms},
+        )
+
+    def _gram(self, wanted: Wanted) -> Statistics | None:
+        """Norm and spread from T x T products, where those are smaller; None if not exact."""
+        _, groups, positions, outputs = self.b.shape
+        inputs = self.a.shape[3]
+        only = wanted._replace(total=False, spread=False, norms=wanted.norms - {2.0}) == Wanted()
+        if not only or positions * (outputs + inputs) > outputs * inputs:
+            return None
+        self.how = "closed form"
+        if 2.0 not in wanted.norms and not wanted.spread:
+            return Statistics(self.entries, total=self._total())
+        b, a = self.b.flatten(0, 1), self.a.flatten(0, 1)
+        product = torch.bmm(b, b.transpose(1, 2)).mul_(torch.bmm(a, a.transpose(1, 2)))
+        diagonal = product.diagonal(dim1=1, dim2=2).sum(1).view(-1, groups).sum(1)
+        squared = product.sum((1, 2)).view(-1, groups).sum(1)
+        doubtful = squared < TRUSTED_GRAM * diagonal
+        total = spread = None
+        if wanted.total or wanted.spread:
+            total = self._total()
+        if wanted.spread and total is not None:
+            spread = squared - total * total / self.entries
+            doubtful |= spread < CANCELLATION * squared
+        if any_true(doubtful):
+            return None
+        norms = {2.0: squared.sqrt()} if 2.0 in wanted.norms else {}
+        return Statistics(self.entries, None, None, total, spread, norms)
+
+
+class Rows(PerSampleGradient):
+    """Few rows of a large table: gradients of embeddings. Untouched rows are zeros, and count.
+
+    Args:
+        ids: Which row each position adds to, shape (N, T), int64; -1 adds nowhere.
+        values: What it adds, shape (N, T, D).
+        rows: How many rows the table has.
+    """
+
+    how = "touched rows"
+
+    def __init__(self, ids: Tensor, values: Tensor, rows: int) -> None:
+        self.samples = ids.shape[0]
+        self.shape = (rows, values.shape[-1])
+        self.ids = ids
+        self.values = widened(values)
+
+    def held(self) -> list[Tensor]:
+        """The ids and what is added."""
+        return [self.ids, self.values]
+
+    def dense(self, lo: int, hi: int) -> Tensor:
+        """Adds every position to its row."""
+        rows, width = self.shape
+        samples, positions = (self.ids[lo:hi] >= 0).nonzero(as_tuple=True)
+        target = samples * rows + self.ids[lo:hi][samples, positions]
+        table = self.values.new_zeros(((hi - lo) * rows, width))
+        table.index_add_(0, target, self.values[lo:hi][samples, positions])
+        return table.view(hi - lo, rows, width)
+
+    def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
+        """Sums positions by (sample, row), in order, and pads samples to equally many rows."""
+        length = self.ids.shape[1]
+        width = self.shape[1]
+        parts = []
+        for lo, hi in workspace.chunks(self.samples, length * width):
+            ids, order = self.ids[lo:hi].sort(dim=1, stable=True)
+            values = self.values[lo:hi].gather(1, order[:, :, None].expand(-1, -1, width))
+            values = values.masked_fill((ids < 0)[:, :, None], 0)
+            new = torch.ones_like(ids, dtype=torch.bool)
+            new[:, 1:] = ids[:, 1:] != ids[:, :-1]
+            rank = new.cumsum(1) - 1
+            summed = torch.zeros_like(values)
+            summed.scatter_add_(1, rank[:, :, None].expand(-1, -1, width), values)
+            shown = min(length, self.shape[0])  # ids < 0 are zeros, so one rank too many is cut off
+            rows = summed if length <= self.shape[0] else summed[:, : shown + 1]
+            parts.append(_with_zeros(rows.flatten(1), self.entries, wanted, workspace))
+        return concatenated(parts)
+
+
+def _with_zeros(rows: Tensor, entries: int, wanted: Wanted, workspace: Workspace) -> Statistics:
+    """The statistics of rows of which some entries are padding, in ``entries`` of which most are 0.
+
+    Args:
+        rows: Shape (n, K), all entries beyond the true ones zero.
+        entries: The true count, zeros included.
+        wanted: What to compute.
+        workspace: Buffers.
+    """
+    found = of_rows(rows.clone(), wanted._replace(spread=False, total=True), workspace.scratch)
+    assert found.total is not None
+    low, high, spread = found.low, found.high, None
+    missing = entries - rows.shape[1]
+    if missing > 0:
+        low = None if low is None else low.clamp(max=0)
+        high = None if high is None else high.clamp(min=0)
+    if wanted.spread:
+        mean = found.total / entries
+        spread = (rows - mean[:, None]).square().sum(1) + missing * mean.square()
+    total = found.total if wanted.total or wanted.spread else None
+    return Statistics(entries, low, high, total, spread, found.norms)
+
+
+class OwnSlice(PerSampleGradient):
+    """The gradient of an activation of the whole batch: zero but for the sample's own slice.
+
+    Only the number of zeros is kept, so materialised gradients are flat, own slice first.
+
+    Args:
+        own: Shape (N, ...), N of them make up the activation.
+        shape: The activation's shape.
+    """
+
+    def __init__(self, own: Tensor, shape: Sequence[int]) -> None:
+        self.own = widened(own)
+        self.samples = own.shape[0]
+        self.shape = tuple(shape)
+
+    def held(self) -> list[Tensor]:
+        """The slices."""
+        return [self.own]
+
+    def dense(self, lo: int, hi: int) -> Tensor:
+        """The slice and then the zeros, shape (n, entries)."""
+        own = self.own[lo:hi].flatten(1)
+        return torch.nn.functional.pad(own, (0, self.entries - own.shape[1]))
+
+    def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
+        """Of the slice and as many zeros as the other samples have entries."""
+        return _with_zeros(self.own.flatten(1), self.entries, wanted, workspace)
+
+
+class Zeros(PerSampleGradient):
+    """A tensor that the loss doesn't reach: all gradients are zero, and count.
+
+    Args:
+        like: Shape (N,), for dtype and device.
+        shape: The tensor's shape.
+    """
+
+    how = "unreached"
+
+    def __init__(self, like: Tensor, shape: Shape) -> None:
+        self.samples = len(like)
+        self.shape = shape
+        self.like = like
+
+    def held(self) -> list[Tensor]:
+        """Nothing to speak of."""
+        return []
+
+    def dense(self, lo: int, hi: int) -> Tensor:
+        """Zeros."""
+        return self.like.new_zeros((hi - lo, *self.shape))
+
+    def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
+        """No entry differs from zero."""
+        return of_zeros(self.entries, wanted, self.like)
