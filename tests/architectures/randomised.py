@@ -25,12 +25,13 @@ def randomise(model: nn.Module, *, seed: int) -> nn.Module:
 
     for parameter in model.parameters():
         parameter.requires_grad_(True)
-        constant = bool((parameter == parameter.flatten()[0]).all())
         if parameter.ndim <= 1:
             parameter.add_(0.1 * noise(parameter))
-        elif constant:
+        elif parameter.numel():
+            # zeros and the usual 0.02 would let hardly any signal through layers this narrow
             fan_in = max(parameter[0].numel(), 1)
-            parameter.add_(noise(parameter) * max(fan_in**-0.5, 0.1))
+            if parameter.square().mean().mul(fan_in).sqrt() < 0.3:
+                parameter.copy_(noise(parameter) * fan_in**-0.5)
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_var is not None:
             module.running_mean.copy_(0.1 * noise(module.running_mean))

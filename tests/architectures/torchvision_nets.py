@@ -135,7 +135,7 @@ BUILD: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "densenet": (_densenet, 32),
     "squeezenet": (_by_name("squeezenet1_1"), 48),
     "mobilenet-v2": (_mobilenet_v2, 32),
-    "mobilenet-v3": (_by_name("mobilenet_v3_small"), 32),
+    "mobilenet-v3": (_by_name("mobilenet_v3_small"), 64),
     "efficientnet": (_efficientnet, 32),
     "convnext": (_convnext, 32),
     "regnet-y": (_regnet, 32),
