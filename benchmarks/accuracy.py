@@ -29,7 +29,7 @@ class Truth:
         parameters = [parameter for target in targets for parameter in target]
         values, scales = [], []
         for sample in inputs:
-            loss = metric_set.loss(double(sample[None]))
+            loss = metric_set.our_loss(double(sample[None]))
             (found,) = per_sample_gradients(loss, parameters)
             gradients = iter(found)
             columns = [

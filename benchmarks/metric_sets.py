@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raygrad.losses import pseudo_label_cross_entropy, uniform_cross_entropy
@@ -22,12 +23,22 @@ class MetricSet:
         targets: From a model and its head's name to groups of parameters; each group gives one
             number a statistic.
         statistics: Names from ``ALL``, in its order; mean and std come together.
-        loss: From logits (N, C) to one loss a sample (N,).
+        loss: From logits (N, C) to one loss a sample (N,), as everybody writes it.
+        our_loss: The same in raygrad.losses, whose gradients keep more digits.
     """
 
     targets: Callable[[nn.Module, str], list[Target]]
     statistics: tuple[str, ...]
     loss: Callable[[Tensor], Tensor]
+    our_loss: Callable[[Tensor], Tensor]
+
+
+def _pseudo_label(logits: Tensor) -> Tensor:
+    return F.cross_entropy(logits, logits.detach().argmax(1), reduction="none")
+
+
+def _uniform(logits: Tensor) -> Tensor:
+    return F.log_softmax(logits, 1).mean(1).neg()
 
 
 def _whole(model: nn.Module, head: str) -> list[Target]:
@@ -44,11 +55,13 @@ def _head(model: nn.Module, head: str) -> list[Target]:
 
 
 METRIC_SETS = {
-    "all": MetricSet(_whole, ALL, pseudo_label_cross_entropy),
-    "per-layer": MetricSet(_per_layer, ALL, pseudo_label_cross_entropy),
-    "mean-std-L2": MetricSet(_whole, ("mean", "std", "L2"), pseudo_label_cross_entropy),
-    "L2": MetricSet(_whole, ("L2",), pseudo_label_cross_entropy),
-    "last-layer-L1": MetricSet(_head, ("L1",), uniform_cross_entropy),
+    "all": MetricSet(_whole, ALL, _pseudo_label, pseudo_label_cross_entropy),
+    "per-layer": MetricSet(_per_layer, ALL, _pseudo_label, pseudo_label_cross_entropy),
+    "mean-std-L2": MetricSet(
+        _whole, ("mean", "std", "L2"), _pseudo_label, pseudo_label_cross_entropy
+    ),
+    "L2": MetricSet(_whole, ("L2",), _pseudo_label, pseudo_label_cross_entropy),
+    "last-layer-L1": MetricSet(_head, ("L1",), _uniform, uniform_cross_entropy),
 }
 
 

@@ -44,9 +44,15 @@ def vmap(model: nn.Module, targets: list[Target], metric_set: MetricSet) -> Step
 
 
 def opacus(model: nn.Module, targets: list[Target], metric_set: MetricSet) -> Step:
-    """Opacus's ``GradSampleModule``; for L2 alone the norms of its ghost clipping."""
+    """Opacus's ``GradSampleModule``; for L2 alone the norms of its ghost clipping.
+
+    Its hooks see modules in training mode alone; these nets differ there in their BatchNorm only,
+    which is left in eval mode.
+    """
     from opacus.grad_sample import GradSampleModule, GradSampleModuleFastGradientClipping
 
+    for module in model.modules():
+        module.training = not isinstance(module, nn.BatchNorm2d)
     parameters = [p for target in targets for p in target]
     if metric_set.statistics == ("L2",):
         ghost = GradSampleModuleFastGradientClipping(

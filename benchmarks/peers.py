@@ -86,7 +86,7 @@ def _ours(model: nn.Module, targets: list[Target], metric_set: MetricSet) -> Run
 
     freeze_the_rest(model, targets)
     collector = GradientMetricCollector(metrics(raygrad.metrics, targets, metric_set.statistics))
-    return _linear(lambda inputs: collector(metric_set.loss(model(inputs))))
+    return _linear(lambda inputs: collector(metric_set.our_loss(model(inputs))))
 
 
 def _reference(model: nn.Module, targets: list[Target], metric_set: MetricSet) -> Run:

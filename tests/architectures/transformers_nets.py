@@ -84,8 +84,8 @@ def _wav2vec2(samples: int) -> Built:
     # its positional convolution is weight-normalised
     config = transformers.Wav2Vec2Config(
         **SMALL, conv_dim=(8, 8), conv_kernel=(10, 3), conv_stride=(5, 2),
-        num_feat_extract_layers=2, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, classifier_proj_size=8,
-        feat_extract_norm="layer",
+        num_feat_extract_layers=2, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+        classifier_proj_size=8,        feat_extract_norm="layer",
     )  # fmt: skip
     net = transformers.Wav2Vec2ForSequenceClassification(config)
     return TextLogits(net), {"input_values": torch.randn(samples, 200)}
