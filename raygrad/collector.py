@@ -10,7 +10,7 @@ from torch import Tensor
 from raygrad.errors import SamplesInteractError, UnreachedParameterError
 from raygrad.metrics import GradientMetric
 from raygrad.persample.engine import Engine, Target
-from raygrad.persample.statistics import Statistics, Wanted, merge
+from raygrad.persample.statistics import Wanted, merge
 
 __all__ = ["GradientMetricCollector"]
 
@@ -115,30 +115,18 @@ class GradientMetricCollector:
     ) -> tuple[Tensor, Engine, list[str]]:
         """The metrics, the engine that found them, and a name for each of its targets."""
         self._require_loss(loss)
-        targets = [metric.target_parameters for metric in self._metrics]
-        names = {
-            id(tensor): name
-            for metric in self._metrics
-            for name, tensor in metric.named_target_parameters()
-        }
-        for metric, parameters in zip(self._metrics, targets, strict=True):
-            if not parameters:
-                warnings.warn(
-                    f"{type(metric).__name__} has no parameter that requires grad; "
-                    "its column holds the metric's start value",
-                    stacklevel=3,
-                )
-        unique = {id(p): p for parameters in targets for p in parameters}
-        position = {key: index for index, key in enumerate(unique)}
-        places = [[position[id(p)] for p in parameters] for parameters in targets]
+        targets, names = self._targets()
+        position = {key: index for index, key in enumerate(names)}
+        places = [[position[id(tensor)] for tensor in own] for own in targets]
+        tensors = {id(tensor): tensor for own in targets for tensor in own}
         engine = Engine(
             loss,
-            self._wishes(list(unique.values()), places),
+            self._wishes([tensors[key] for key in names], places),
             memory_bytes=self.memory_bytes,
             count_other_samples=self.count_other_samples,
             clock=clock,
         )
-        labels = [names[key] for key in unique]
+        labels = list(names.values())
         interacting = self._judge(engine, labels)
         self.reset()
         if len(loss) == 0:
@@ -165,18 +153,48 @@ class GradientMetricCollector:
                 "target parameters require grad"
             )
 
+    def _targets(self) -> tuple[list[list[Tensor]], dict[int, str]]:
+        """Each metric's tensors, and a name for every tensor by its id."""
+        looked_up: dict[tuple[int, ...], list[Tensor]] = {}
+        names: dict[int, str] = {}
+        targets = []
+        for metric in self._metrics:
+            key = tuple(map(id, metric.target_layers))
+            if key not in looked_up:
+                named = list(metric.named_target_parameters())
+                looked_up[key] = [tensor for _, tensor in named]
+                for name, tensor in named:
+                    names.setdefault(id(tensor), name)
+            targets.append(looked_up[key])
+            if not looked_up[key]:
+                warnings.warn(
+                    f"{type(metric).__name__} has no parameter that requires grad; "
+                    "its column holds the metric's start value",
+                    stacklevel=4,
+                )
+        return targets, names
+
     def _wishes(self, tensors: Sequence[Tensor], places: Sequence[Sequence[int]]) -> list[Target]:
-        """What the metrics together want of each tensor."""
+        """What the metrics together want of each tensor.
+
+        Tensors that the same metrics want, equally often, make a group, which is reduced as one.
+        """
         wanted = [Wanted()] * len(tensors)
         dense = [False] * len(tensors)
-        for metric, own in zip(self._metrics, places, strict=True):
-            wish = metric.wanted
+        members: list[list[int]] = [[] for _ in tensors]
+        wishes = [metric.wanted for metric in self._metrics]
+        for number, (wish, own) in enumerate(zip(wishes, places, strict=True)):
             for index in own:
                 if wish is None:
                     dense[index] = True
                 else:
                     wanted[index] |= wish
-        return [Target(*wish) for wish in zip(tensors, wanted, dense, strict=True)]
+                    members[index].append(number)
+        groups: dict[tuple[int, ...], int] = {}
+        return [
+            Target(tensor, wanted[i], dense[i], groups.setdefault(tuple(members[i]), len(groups)))
+            for i, tensor in enumerate(tensors)
+        ]
 
     def _judge(self, engine: Engine, labels: Sequence[str]) -> frozenset[int]:
         """Raises or warns about targets that are unreached, mixed or without a rule."""
@@ -225,25 +243,39 @@ class GradientMetricCollector:
 
     def _columns(self, engine: Engine, places: Sequence[Sequence[int]]) -> list[Tensor]:
         """One tensor (N, dim) a metric; metrics of the same targets share the merging."""
-        merged: dict[tuple[int, ...], Statistics] = {}
+        groups = [self._groups(engine, own) for own in places]
         wishes: dict[tuple[int, ...], Wanted] = {}
-        for metric, own in zip(self._metrics, places, strict=True):
-            if metric.wanted is not None and own:
-                wishes[tuple(own)] = wishes.get(tuple(own), Wanted()) | metric.wanted
-        for key, wish in wishes.items():
-            merged[key] = merge([engine.statistics(i) for i in key], wish)
+        for metric, key in zip(self._metrics, groups, strict=True):
+            if metric.wanted is not None:
+                wishes[key] = wishes.get(key, Wanted()) | metric.wanted
+        merged = {
+            key: merge([engine.statistics(group) for group in key], wish)
+            for key, wish in wishes.items()
+            if key
+        }
         columns: dict[int, Tensor] = {}
         seeing = []
-        for index, (metric, own) in enumerate(zip(self._metrics, places, strict=True)):
-            if not own:
+        for index, (metric, key) in enumerate(zip(self._metrics, groups, strict=True)):
+            if not places[index]:
                 columns[index] = metric.data.repeat(engine.samples, 1)
             elif metric.wanted is None:
                 seeing.append(index)
             else:
-                columns[index] = metric.from_statistics(merged[tuple(own)], engine.scale)
+                columns[index] = metric.from_statistics(merged[key], engine.scale)
         if seeing:
             columns.update(self._feed(engine, seeing, places))
         return [columns[index] for index in range(len(self._metrics))]
+
+    @staticmethod
+    def _groups(engine: Engine, own: Sequence[int]) -> tuple[int, ...]:
+        """The groups that a metric's targets make up, each as often as the metric counts it."""
+        counts: dict[int, dict[int, int]] = {}
+        for place in own:
+            members = counts.setdefault(engine.targets[place].group, {})
+            members[place] = members.get(place, 0) + 1
+        return tuple(
+            group for group, members in counts.items() for _ in range(max(members.values()))
+        )
 
     def _feed(
         self, engine: Engine, seeing: Sequence[int], places: Sequence[Sequence[int]]

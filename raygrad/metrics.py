@@ -320,7 +320,7 @@ class Mean(GradientMetric):
 
     def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
         """See :meth:`GradientMetric.from_statistics`."""
-        return (_known(statistics.total) / statistics.count * scale)[:, None]
+        return (_known(statistics.total) / statistics.size * scale)[:, None]
 
 
 class MeanStd(GradientMetric):
@@ -373,11 +373,11 @@ class MeanStd(GradientMetric):
 
     def from_statistics(self, statistics: Statistics, scale: Tensor) -> Tensor:
         """See :meth:`GradientMetric.from_statistics`."""
-        deviation = (_known(statistics.spread) / max(statistics.count - 1, 1)).sqrt() * scale
+        deviation = (_known(statistics.spread) / max(statistics.size - 1, 1)).sqrt() * scale
         std = torch.hypot(deviation, torch.full_like(deviation, self.eps))[:, None]
         if not self.return_mean:
             return std
-        mean = _known(statistics.total) / statistics.count * scale
+        mean = _known(statistics.total) / statistics.size * scale
         return torch.cat([mean[:, None], std], dim=1)
 
 

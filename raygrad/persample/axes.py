@@ -196,7 +196,7 @@ def convolution(op: Op) -> list[State]:
     """Input batched over axis 0; weight and bias shared."""
     if op.axis.dim != 0:
         return [op.mixed("convolves over the axis of the samples")] * len(op.shapes)
-    return [op.axis, SHARED, SHARED][: len(op.shapes)]
+    return [op.axis, *[SHARED] * (len(op.shapes) - 1)]
 
 
 def batch_norm(op: Op) -> list[State]:
@@ -255,11 +255,9 @@ def add_matmul(op: Op) -> list[State]:
 def batched_matmul(op: Op) -> list[State]:
     """(B, M, K) x (B, K, O)."""
     inner = op.axis.inner
-    return [
-        [Axis(0, inner), Axis(0, inner)],
-        [Axis(1, inner), SHARED],
-        [SHARED, Axis(2, inner)],
-    ][op.axis.dim]
+    if op.axis.dim == 0:
+        return [Axis(0, inner), Axis(0, inner)]
+    return [Axis(1, inner), SHARED] if op.axis.dim == 1 else [SHARED, Axis(2, inner)]
 
 
 def add_batched_matmul(op: Op) -> list[State]:
@@ -276,7 +274,7 @@ def linear(op: Op) -> list[State]:
     """The fused op of some backends: samples anywhere but in the last axis."""
     if op.axis.dim == len(op.shape) - 1:
         return [op.mixed("has samples as features")] * len(op.shapes)
-    return [op.axis, SHARED, SHARED][: len(op.shapes)]
+    return [op.axis, *[SHARED] * (len(op.shapes) - 1)]
 
 
 def attention(op: Op) -> list[State]:
@@ -292,7 +290,7 @@ def attention(op: Op) -> list[State]:
 
 
 def repeat(op: Op) -> list[State]:
-    """Tiles: an axis of size k repeated r times; samples among the repeats leave the input shared."""
+    """Tiles of the input; samples among the repeats leave it shared."""
 
     def follow(shape: Shape) -> State:
         dim = op.axis.dim - (len(op.shape) - len(shape))
@@ -320,8 +318,7 @@ def index(op: Op) -> list[State]:
         contiguous = bool(used) and used == list(range(used[0], used[-1] + 1))
         if not contiguous or any(indices[dim].dtype == torch.bool for dim in used):
             return op.mixed("routes entries by data")
-        broadcast = torch.broadcast_shapes(*(indices[dim].shape for dim in used))
-        start, width = used[0], len(broadcast)
+        start, width = used[0], max(indices[dim].ndim for dim in used)
         if op.axis.dim < start:
             return op.axis
         if op.axis.dim >= start + width:
@@ -346,11 +343,6 @@ def _counts_samples(entry: torch.Tensor, at: int, width: int) -> bool:
     return bool((entry == counting).all())
 
 
-def recurrent_parts(op: Op) -> list[State]:
-    """Never followed: known by name only, so that the message can say so."""
-    return [op.mixed("is a recurrent kernel")] * len(op.shapes)
-
-
 _FAMILIES: list[tuple[Follower, str]] = [
     (
         elementwise,
@@ -363,8 +355,7 @@ _FAMILIES: list[tuple[Follower, str]] = [
         "Lerp Lerp1 Atan2 NanToNum Xlogy Logaddexp Logaddexp2 Expand MseLoss SmoothL1Loss "
         "HuberLoss BinaryCrossEntropy BinaryCrossEntropyWithLogits SoftMarginLoss KlDiv "
         "Floor Round Ceil Trunc Sign Sgn Frac Remainder Remainder1 Fmod Fmod1 I0 Lgamma Digamma "
-        "Sinc Hypot Logit RreluWithNoise Square Bernoulli Bernoulli2 Fill Fill1 Mvlgamma "
-        "LiftFresh Positive RsqrtBackward Contiguous Detach Special Polar ViewAsReal",
+        "Sinc Hypot Logit RreluWithNoise Fill Fill1 Detach",
     ),
     (reshape, "View UnsafeView ReshapeAlias Squeeze Squeeze1 Squeeze2 Unsqueeze ViewCopy"),
     (permute, "Permute Transpose T"),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from raygrad.persample.gradient import OuterSum, PerSampleGradient, Workspace, concatenated, widened
 from raygrad.persample.graph import Shape
+from raygrad.persample.positions import split_axis
 from raygrad.persample.reduction import Scratch, of_rows
 from raygrad.persample.statistics import Statistics, Wanted
 
@@ -100,7 +101,7 @@ class Convolution(PerSampleGradient):
             else:
                 tile = self._shifted_tile(lo, hi, workspace.scratch)
                 sums = None if total is None else total[lo:hi]
-                parts.append(of_rows(tile.flatten(2), wanted, workspace.scratch, total=sums))
+                parts.append(of_rows(tile.flatten(2), wanted, workspace.scratch, sums, spoil=True))
         return concatenated(parts)
 
     def _padded(self, lo: int, hi: int, scratch: Scratch) -> Tensor:
@@ -110,10 +111,10 @@ class Convolution(PerSampleGradient):
             return x
         sizes = [s + 2 * p for s, p in zip(x.shape[3:], self.geometry.padding, strict=True)]
         padded = scratch.take("padded input", (*x.shape[:3], *sizes), x).zero_()
-        inside = tuple(
-            slice(p, p + s) for s, p in zip(x.shape[3:], self.geometry.padding, strict=True)
-        )
-        padded[(..., *inside)] = x
+        inside = padded
+        for axis, p in enumerate(self.geometry.padding):
+            inside = inside.narrow(3 + axis, p, x.shape[3 + axis])
+        inside.copy_(x)
         return padded
 
     def _shifted_tile(self, lo: int, hi: int, scratch: Scratch) -> Tensor:
@@ -127,7 +128,10 @@ class Convolution(PerSampleGradient):
         wide = scratch.take("wide gradient", (*g.shape[:2], g.shape[2], *sizes[1:]), g)
         if wide.shape != g.shape:
             wide.zero_()
-        wide[(..., *(slice(0, size) for size in g.shape[2:]))] = g
+        inside = wide
+        for axis, size in enumerate(g.shape[2:]):
+            inside = inside.narrow(2 + axis, 0, size)
+        inside.copy_(g)
         length = 1 + sum((size - 1) * step for size, step in zip(g.shape[2:], steps, strict=True))
         left = wide.flatten(2)[:, :, :length]
         flat = padded.flatten(2)
@@ -149,19 +153,21 @@ class Convolution(PerSampleGradient):
         shape = (n, groups, len(views), self.x.shape[2] // groups, images, *out)
         unfolded = (scratch or Scratch()).take("unfolded", shape, padded)
         for index, view in enumerate(views):
-            unfolded[:, :, index] = view.unflatten(2, (groups, -1)).movedim(1, 3)
+            unfolded[:, :, index] = split_axis(view, 2, (groups, -1)).movedim(1, 3)
         a = unfolded.flatten(2, 3).flatten(3).transpose(2, 3)
-        g = self.g[lo:hi].unflatten(2, (groups, -1)).movedim(1, 3).flatten(3)
+        g = split_axis(self.g[lo:hi], 2, (groups, -1)).movedim(1, 3).flatten(3)
         return OuterSum(g.transpose(2, 3), a, (self.entries,))
 
     def _tap_view(self, padded: Tensor, tap: Shape, out: Shape) -> Tensor:
         """What one kernel tap sees, shape (n, K, C, *positions)."""
-        slices = []
+        view = padded
         for axis, size in enumerate(out):
             start = tap[axis] * self.geometry.dilation[axis]
             step = self.geometry.stride[axis]
-            slices.append(slice(start, start + (size - 1) * step + 1, step))
-        return padded[(..., *slices)]
+            view = view.narrow(3 + axis, start, (size - 1) * step + 1)
+            if step > 1:
+                view = view[(slice(None),) * (3 + axis) + (slice(None, None, step),)]
+        return view
 
     def _total(self) -> Tensor:
         """The sum of all entries, shape (N,): a convolution of channel sums."""

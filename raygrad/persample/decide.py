@@ -45,10 +45,11 @@ def _marked(graph: Graph, plans: list[Plan], mixing: Mapping[Edge, Mixed]) -> li
             blamed.setdefault(target, origin)
     marked = []
     for edge, plan in zip(graph.targets, plans, strict=True):
-        origin = None if edge is None else blamed.get(edge)
-        if origin is not None:
-            plan = Plan("reference", f"{origin.op} {origin.why}", mixed=origin)
+        blame = None if edge is None else blamed.get(edge)
+        if blame is not None:
+            marked.append(Plan("reference", f"{blame.op} {blame.why}", mixed=blame))
         elif plan.kind == "reference":
-            plan = plan._replace(mixed=None)
-        marked.append(plan)
+            marked.append(plan._replace(mixed=None))
+        else:
+            marked.append(plan)
     return marked

@@ -1,6 +1,5 @@
 """The engine: one backward over the batch, every consumer reduced as its gradient arrives."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -9,32 +8,29 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from raygrad.persample.decide import plan_targets
-from raygrad.persample.gradient import (
-    Dense,
-    OwnSlice,
-    PerSampleGradient,
-    Workspace,
-    Zeros,
-    concatenated,
-    widened,
-)
+from raygrad.persample.gradient import Dense, OwnSlice, PerSampleGradient, Zeros
 from raygrad.persample.graph import Edge, Graph, Node, is_leaf, walk
 from raygrad.persample.memory import chunk_entries, halving
+from raygrad.persample.ownership import Axis
 from raygrad.persample.plan import Consumer, Plan
 from raygrad.persample.positions import arrange
-from raygrad.persample.reduction import Scratch, of_rows
 from raygrad.persample.reference import Backwards, Reference
-from raygrad.persample.scale import sample_weights
+from raygrad.persample.scale import Start, start_of
 from raygrad.persample.statistics import Statistics, Wanted
+from raygrad.persample.tally import Tally
 from raygrad.persample.weightside import PulledBack
 
 
 class Target(NamedTuple):
-    """A tensor whose gradients are wanted: as statistics, sample by sample (``dense``), or both."""
+    """A tensor whose gradients are wanted: as statistics, sample by sample (``dense``), or both.
+
+    Targets of one ``group`` are reduced together: whoever wants one wants all of them.
+    """
 
     tensor: Tensor
     wanted: Wanted
     dense: bool = False
+    group: int = 0
 
 
 class Engine:
@@ -45,7 +41,7 @@ class Engine:
         targets: What is wanted of which tensor; each tensor once.
         memory_bytes: Bound for materialised gradients; None chooses by device.
         count_other_samples: Whether an activation's gradient has the other samples' zeros.
-        clock: Reads the time in seconds after the device has finished, for ``explain``.
+        clock: Reads the time in seconds, for ``explain``.
     """
 
     def __init__(
@@ -62,12 +58,13 @@ class Engine:
         self.samples = len(loss)
         self.memory_bytes = memory_bytes
         self.count_other_samples = count_other_samples
-        self.clock = clock
+        self.now = clock or _no_clock
         self.seconds = [0.0] * len(self.targets)
         self.how = [""] * len(self.targets)
-        self.workspace = Workspace(Scratch())
+        self.tally = Tally(loss)
+        self.scale = torch.ones_like(loss)
         self._gradients: dict[int, PerSampleGradient] = {}
-        self._statistics: dict[int, Statistics] = {}
+        self._done: set[int] = set()
         tensors = [target.tensor for target in self.targets]
         self.graph: Graph | None = None
         if self.samples < 2 or loss.is_meta or loss.grad_fn is None:
@@ -89,22 +86,23 @@ class Engine:
         referred = [i for i, plan in enumerate(self.plans) if plan.kind == "reference"]
         ruled = [i for i, plan in enumerate(self.plans) if plan.kind in ("rule", "own slice")]
         later = any(self.targets[i].dense for i in referred)  # user metrics come back for them
-        first = self._first_consumer(ruled)
-        self.weights, self.scale = sample_weights(self.loss, first)
-        like = self.scale
-        for i, plan in enumerate(self.plans):
-            if plan.kind == "unreached":
-                shape = tuple(self.targets[i].tensor.shape)
-                dtype = torch.promote_types(self.targets[i].tensor.dtype, torch.float32)
-                self._take(i, Zeros(like.to(dtype), shape))
+        retain = retain_graph or later
+        start = start_of(
+            self.loss, self._first_consumer(ruled), self.graph, retain or bool(referred)
+        )
+        self.scale = start.scale
         if referred:
-            self._run_reference(referred)
+            self._run_reference(referred, start.weights)
         if ruled:
-            self._run_rules(ruled, retain_graph or later)
+            _Backward(self, ruled).run(start, retain)
+        for i in range(len(self.plans)):
+            if i not in self._done:
+                self.take(i, self._zeros(i))
+        self.tally.close()
 
-    def statistics(self, index: int) -> Statistics:
-        """A target's statistics, of gradients times the samples' weights."""
-        return self._statistics[index]
+    def statistics(self, group: int) -> Statistics:
+        """The statistics of a group of targets, of gradients divided by ``scale``."""
+        return self.tally.result(group)
 
     def chunks(self, indices: Sequence[int]) -> Iterator[tuple[int, int, list[Tensor]]]:
         """Materialises the gradients of several targets, a few samples at a time.
@@ -113,7 +111,7 @@ class Engine:
             indices: Targets that were asked for as ``dense``.
 
         Yields:
-            First sample, end, and for each target its gradients (n, *shape).
+            First sample, end, and for each target its gradients (n, *shape) in its dtype.
         """
         entries = sum(self._gradients[i].entries for i in indices)
         step = max(1, chunk_entries(self.loss, self.memory_bytes) // max(entries, 1))
@@ -121,22 +119,35 @@ class Engine:
         while lo < self.samples:
             hi = min(lo + step, self.samples)
             try:
-                dense = [self._gradients[i].dense(lo, hi) for i in indices]
+                yield lo, hi, [self._scaled(i, lo, hi) for i in indices]
             except torch.OutOfMemoryError:
                 step = halving(step, self.loss)
                 continue
-            scale = self.scale[lo:hi]
-            yield (
-                lo,
-                hi,
-                [
-                    (values * scale.to(values).view(-1, *[1] * (values.ndim - 1))).to(
-                        self.targets[i].tensor.dtype
-                    )
-                    for i, values in zip(indices, dense, strict=True)
-                ],
-            )
             lo = hi
+
+    def take(self, index: int, gradient: PerSampleGradient) -> None:
+        """Reduces a target's gradient, and keeps it if somebody wants it as it is."""
+        target = self.targets[index]
+        if target.wanted != Wanted():
+            self.tally.add(target.group, gradient, target.wanted)
+        if target.dense:
+            self._gradients[index] = gradient
+        self.how[index] = gradient.how
+        self._done.add(index)
+
+    def keep(self, index: int, gradient: PerSampleGradient) -> None:
+        """Keeps a gradient whose statistics were taken from something cheaper."""
+        self._gradients[index] = gradient
+
+    def _scaled(self, index: int, lo: int, hi: int) -> Tensor:
+        values = self._gradients[index].dense(lo, hi)
+        scale = self.scale[lo:hi].to(values).view(-1, *[1] * (values.ndim - 1))
+        return (values * scale).to(self.targets[index].tensor.dtype)
+
+    def _zeros(self, index: int) -> Zeros:
+        tensor = self.targets[index].tensor
+        dtype = torch.promote_types(tensor.dtype, torch.float32)
+        return Zeros(self.scale.to(dtype), tuple(tensor.shape))
 
     def _first_consumer(self, ruled: list[int]) -> Consumer | None:
         """The consumer nearest to the loss."""
@@ -145,82 +156,35 @@ class Engine:
         by_node = {c.output.node: c for i in ruled for c in self.plans[i].consumers}
         return next((by_node[node] for node in self.graph.order if node in by_node), None)
 
-    def _take(self, index: int, gradient: PerSampleGradient) -> None:
-        """Reduces a target's gradient, and keeps it if somebody wants it as it is."""
-        target = self.targets[index]
-        if target.wanted != Wanted():
-            self._statistics[index] = self._reduce(gradient, target.wanted)
-        if target.dense:
-            self._gradients[index] = gradient
-        self.how[index] = gradient.how
-
-    def _reduce(self, gradient: PerSampleGradient, wanted: Wanted) -> Statistics:
-        while True:
-            try:
-                return gradient.statistics(wanted, self.workspace)
-            except torch.OutOfMemoryError:
-                smaller = halving(self.workspace.tile, self.loss)
-                self.workspace = Workspace(Scratch(), smaller)
-
-    def _run_reference(self, referred: list[int]) -> None:
+    def _run_reference(self, referred: list[int], weights: Tensor) -> None:
         tensors = [self.targets[i].tensor for i in referred]
-        started = self._now()
-        backwards = Backwards(self.loss, tensors, self.weights)
+        started = self.now()
+        backwards = Backwards(self.loss, tensors, weights)
         gradients = [Reference(backwards, k) for k in range(len(referred))]
-        entries = sum(gradient.entries for gradient in gradients)
-        parts: list[list[Statistics]] = [[] for _ in referred]
-        for lo, hi in self.workspace.chunks(self.samples, entries):
-            for k, i in enumerate(referred):
-                if self.targets[i].wanted != Wanted():
-                    rows = gradients[k].dense(lo, hi).reshape(hi - lo, -1).clone()
-                    parts[k].append(of_rows(rows, self.targets[i].wanted, self.workspace.scratch))
+        reduced = [k for k, i in enumerate(referred) if self.targets[i].wanted != Wanted()]
+        if reduced:
+            own = [self.targets[referred[k]] for k in reduced]
+            self.tally.add_together(
+                [gradients[k] for k in reduced], [(each.group, each.wanted) for each in own]
+            )
         for k, i in enumerate(referred):
             self.how[i] = "reference"
-            if parts[k]:
-                self._statistics[i] = concatenated(parts[k])
+            self._done.add(i)
             if self.targets[i].dense:
                 self._gradients[i] = gradients[k]
-        for i in referred:
-            self.seconds[i] += (self._now() - started) / len(referred)
-
-    def _run_rules(self, ruled: list[int], retain_graph: bool) -> None:
-        assert self.graph is not None
-        backward = _Backward(self, ruled)
-        wanted = {edge.node for edge in backward.by_output}
-        lowest = _lowest(self.graph, wanted)
-        captured = [edge for edge in backward.by_output if edge.node in lowest]
-        hooked = [edge for edge in backward.by_output if edge.node not in lowest]
-        handles = [
-            edge.node.register_prehook(backward.hook(edges))
-            for edge, edges in _by_node(hooked).items()
-        ]
-        try:
-            gradients = torch.autograd.grad(
-                [self.loss],
-                [GradientEdge(edge.node, edge.output) for edge in captured],
-                [self.weights.to(self.loss.dtype)],
-                retain_graph=retain_graph,
-                allow_unused=True,
-            )
-        finally:
-            for handle in handles:
-                handle.remove()
-        for edge, gradient in zip(captured, gradients, strict=True):
-            backward.arrive(edge, gradient)
-        backward.finish()
-
-    def _now(self) -> float:
-        return self.clock() if self.clock is not None else 0.0
+            self.seconds[i] += (self.now() - started) / len(referred)
 
 
 class _Backward:
-    """What happens when an output gradient arrives, during one backward."""
+    """One backward, and what happens when an output gradient arrives."""
 
     def __init__(self, engine: Engine, ruled: list[int]) -> None:
+        assert engine.graph is not None
         self.engine = engine
+        self.graph = engine.graph
+        self.ruled = ruled
         self.by_output: dict[Edge, list[tuple[int, Consumer | None]]] = {}
         self.parts: dict[int, list[tuple[Edge, PerSampleGradient]]] = {}
-        self.ruled = ruled
         for i in ruled:
             plan = engine.plans[i]
             if plan.output is not None:
@@ -228,71 +192,83 @@ class _Backward:
             for consumer in plan.consumers:
                 self.by_output.setdefault(consumer.output, []).append((i, consumer))
 
-    def hook(self, edges: list[Edge]) -> Callable[[Any], None]:
-        """A pre-hook for the node of these edges."""
+    def run(self, start: Start, retain_graph: bool) -> None:
+        """Goes down to the lowest consumers; those above are reduced on the way and dropped."""
+        lowest = _lowest(self.graph, {edge.node for edge in self.by_output})
+        captured = [edge for edge in self.by_output if edge.node in lowest]
+        hooked: dict[Node, list[Edge]] = {}
+        for edge in self.by_output:
+            if edge.node not in lowest:
+                hooked.setdefault(edge.node, []).append(edge)
+        if captured == [start.edge]:  # there is nothing below the first consumer
+            self._arrive(captured[0], start.gradient)
+            self._finish()
+            return
+        handles = [node.register_prehook(self._hook(edges)) for node, edges in hooked.items()]
+        try:
+            gradients = torch.autograd.grad(
+                [start.output],
+                [GradientEdge(edge.node, edge.output) for edge in captured],
+                [start.gradient],
+                retain_graph=retain_graph,
+                allow_unused=True,
+            )
+        finally:
+            for handle in handles:
+                handle.remove()
+        for edge, gradient in zip(captured, gradients, strict=True):
+            self._arrive(edge, gradient)
+        self._finish()
 
+    def _hook(self, edges: list[Edge]) -> Callable[[Any], None]:
         def arrive(gradients: Sequence[Tensor | None]) -> None:
             for edge in edges:
-                self.arrive(edge, gradients[edge.output])
+                self._arrive(edge, gradients[edge.output])
 
         return arrive
 
     @torch.no_grad()
-    def arrive(self, output: Edge, gradient: Tensor | None) -> None:
+    def _arrive(self, output: Edge, gradient: Tensor | None) -> None:
         """Reduces everything that this op consumes, or keeps it if more uses are to come."""
         if gradient is None:
             return
         engine = self.engine
         for i, consumer in self.by_output[output]:
-            started = engine._now()
-            plan = engine.plans[i]
+            started = engine.now()
             if consumer is None:
-                assert plan.ownership is not None
-                dim = plan.ownership.dim if hasattr(plan.ownership, "dim") else gradient.ndim - 2
-                own = arrange(gradient, plan.ownership, engine.samples, dim + 1)
-                others = engine.count_other_samples
-                engine._take(i, OwnSlice(own, gradient.shape) if others else Dense(own))
+                engine.take(i, self._own_slice(i, gradient))
             else:
                 found = consumer.rule.gradient(consumer.use, gradient)
-                if plan.moved and not engine.targets[i].dense:
-                    engine._take(i, found)
+                if engine.plans[i].moved and not engine.targets[i].dense:
+                    engine.take(i, found)
                 else:
                     self.parts.setdefault(i, []).append((consumer.source, found))
-            engine.seconds[i] += engine._now() - started
+            engine.seconds[i] += engine.now() - started
+
+    def _own_slice(self, index: int, gradient: Tensor) -> PerSampleGradient:
+        axis = self.engine.plans[index].ownership
+        assert axis is not None
+        leading = axis.dim + 1 if isinstance(axis, Axis) else gradient.ndim - 1
+        own = arrange(gradient, axis, self.engine.samples, leading)
+        return OwnSlice(own, gradient.shape) if self.engine.count_other_samples else Dense(own)
 
     @torch.no_grad()
-    def finish(self) -> None:
-        """Sums over uses; a target that no gradient reached has zeros."""
+    def _finish(self) -> None:
+        """Sums over uses, and keeps what user metrics will see."""
         engine = self.engine
-        assert engine.graph is not None
         for i in self.ruled:
-            if i in engine._statistics or i in engine._gradients:
-                continue
-            started = engine._now()
-            target = engine.targets[i]
-            shape = tuple(target.tensor.shape)
             parts = self.parts.pop(i, [])
-            edge = engine.graph.targets[i]
+            edge = self.graph.targets[i]
             if not parts or edge is None:
-                dtype = torch.promote_types(target.tensor.dtype, torch.float32)
-                engine._take(i, Zeros(engine.scale.to(dtype), shape))
-            elif engine.plans[i].moved and target.dense:
-                if target.wanted != Wanted():
-                    engine._statistics[i] = engine._reduce(parts[0][1], target.wanted)
-                engine._gradients[i] = PulledBack(parts, edge, shape)
-                engine.how[i] = parts[0][1].how
+                continue
+            started = engine.now()
+            whole = PulledBack(parts, edge, tuple(engine.targets[i].tensor.shape))
+            if engine.plans[i].moved:
+                engine.take(i, parts[0][1])
+                engine.keep(i, whole)
             else:
-                engine._take(i, PulledBack(parts, edge, shape))
-            engine.seconds[i] += engine._now() - started
-
-
-def _by_node(edges: list[Edge]) -> dict[Edge, list[Edge]]:
-    """Groups edges by node, keyed by each node's first."""
-    first: dict[Node, Edge] = {}
-    grouped: dict[Edge, list[Edge]] = {}
-    for edge in edges:
-        grouped.setdefault(first.setdefault(edge.node, edge), []).append(edge)
-    return grouped
+                engine.take(i, whole)
+            engine.seconds[i] += engine.now() - started
 
 
 def _lowest(graph: Graph, wanted: set[Node]) -> set[Node]:
@@ -300,8 +276,7 @@ def _lowest(graph: Graph, wanted: set[Node]) -> set[Node]:
     above: set[Node] = set()  # nodes that are wanted or lie above a wanted one
     lowest = set(wanted)
     for node in reversed(graph.order):
-        children = [] if is_leaf(node) else [edge for edge in graph.inputs(node) if edge]
-        if any(edge.node in above for edge in children):
+        if not is_leaf(node) and any(child in above for child, _ in node.next_functions):
             lowest.discard(node)
             above.add(node)
         if node in wanted:
@@ -309,11 +284,5 @@ def _lowest(graph: Graph, wanted: set[Node]) -> set[Node]:
     return lowest
 
 
-def synchronised(device: torch.device) -> float:
-    """The time in seconds, once the device is idle."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-__all__ = ["Engine", "Target", "synchronised", "widened"]
+def _no_clock() -> float:
+    return 0.0

@@ -63,8 +63,6 @@ class PerSampleGradient:
         parts = []
         for lo, hi in workspace.chunks(self.samples, self.entries):
             rows = self.dense(lo, hi).reshape(hi - lo, -1)
-            if any(rows.data_ptr() == tensor.data_ptr() for tensor in self.held()):
-                rows = rows.clone()  # reductions may write over their rows
             parts.append(of_rows(rows, wanted, workspace.scratch))
         return concatenated(parts)
 
@@ -79,7 +77,7 @@ def concatenated(parts: list[Statistics]) -> Statistics:
         return torch.cat(present) if present else None
 
     return Statistics(
-        parts[0].count,
+        parts[0].size,
         joined([part.low for part in parts]),
         joined([part.high for part in parts]),
         joined([part.total for part in parts]),
@@ -155,9 +153,11 @@ class OuterSum(PerSampleGradient):
         left = b.transpose(2, 3).flatten(0, 1)
         right = a.flatten(0, 1)
         if scratch is None:
-            return torch.bmm(left, right).unflatten(0, (n, groups))
-        out = scratch.take("tile", (n * groups, outputs, a.shape[3]), right)
-        return torch.bmm(left, right, out=out).unflatten(0, (n, groups))
+            product = torch.bmm(left, right)
+        else:
+            out = scratch.take("tile", (n * groups, outputs, a.shape[3]), right)
+            product = torch.bmm(left, right, out=out)
+        return product.view(n, groups, outputs, a.shape[3])
 
     def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
         """Closed forms for one position, the Gram form where cheaper, else tiles."""
@@ -176,7 +176,7 @@ class OuterSum(PerSampleGradient):
             if block >= outputs or wanted.spread:
                 rows = self._product(self.b[lo:hi], self.a[lo:hi], workspace.scratch)
                 parts.append(
-                    of_rows(rows.reshape(hi - lo, -1), wanted, workspace.scratch, total=sums)
+                    of_rows(rows.reshape(hi - lo, -1), wanted, workspace.scratch, sums, spoil=True)
                 )
                 continue
             blocks = [
@@ -188,6 +188,7 @@ class OuterSum(PerSampleGradient):
                     ).reshape(hi - lo, -1),
                     wanted,
                     workspace.scratch,
+                    spoil=True,
                 )
                 for start in range(0, outputs, block)
             ]
@@ -202,10 +203,11 @@ class OuterSum(PerSampleGradient):
         b, a = self.b.flatten(1), self.a.flatten(1)
         extremes = wanted.low or wanted.high
         sides = Wanted(extremes, extremes, wanted.total, wanted.spread, wanted.norms)
-        of_b, of_a = (of_rows(side.clone(), sides, workspace.scratch) for side in (b, a))
+        of_b, of_a = (of_rows(side, sides, workspace.scratch) for side in (b, a))
         low = high = total = spread = None
         if of_b.low is not None and of_b.high is not None:
-            assert of_a.low is not None and of_a.high is not None
+            assert of_a.low is not None
+            assert of_a.high is not None
             corners = torch.stack(
                 [
                     of_b.low * of_a.low,
@@ -219,11 +221,12 @@ class OuterSum(PerSampleGradient):
         if of_b.total is not None and of_a.total is not None:
             total = of_b.total * of_a.total
         if of_b.spread is not None and of_a.spread is not None:
-            assert of_b.total is not None and of_a.total is not None
+            assert of_b.total is not None
+            assert of_a.total is not None
             spread = (
                 of_b.spread * of_a.spread
-                + of_b.spread * of_a.total.square() / of_a.count
-                + of_a.spread * of_b.total.square() / of_b.count
+                + of_b.spread * of_a.total.square() / of_a.size
+                + of_a.spread * of_b.total.square() / of_b.size
             )
         return Statistics(
             self.entries,
@@ -320,7 +323,7 @@ def _with_zeros(rows: Tensor, entries: int, wanted: Wanted, workspace: Workspace
         wanted: What to compute.
         workspace: Buffers.
     """
-    found = of_rows(rows.clone(), wanted._replace(spread=False, total=True), workspace.scratch)
+    found = of_rows(rows, wanted._replace(spread=False, total=True), workspace.scratch)
     assert found.total is not None
     low, high, spread = found.low, found.high, None
     missing = entries - rows.shape[1]

@@ -108,11 +108,9 @@ def _plan(
         if isinstance(target, nn.Parameter):
             return Plan("reference", "each sample uses a part of the parameter of its own")
         return Plan("own slice", "its own gradient", output=edge, ownership=state)
-    if edge in refused:
-        return Plan("reference", refused[edge])
     consumers = below.get(edge, [])
-    if not consumers:
-        return Plan("reference", "no op was found that consumes it")
+    if edge in refused or not consumers:
+        return Plan("reference", refused.get(edge, "no op was found that consumes it"))
     moved = len(consumers) == 1 and _only_moves(consumers[0].source, edge)
     return Plan("rule", consumers[0].use.node.name(), tuple(consumers), moved)
 
@@ -131,6 +129,7 @@ def _consumers_by_target(
         if output is None:
             continue
         ownership = states[output]
+        assert not isinstance(ownership, Shared | Mixed)
         for index, source in enumerate(graph.inputs(node)):
             if source is None or not isinstance(states.get(source), Shared):
                 continue
@@ -140,7 +139,7 @@ def _consumers_by_target(
                 ownership,
                 samples,
                 shape_of(source),
-                shape_of(output),  # type: ignore[arg-type]
+                shape_of(output),
             )
             rule, reason = _rule(use)
             for target in targets_below(graph, source, targets):

@@ -57,8 +57,13 @@ def arrange(tensor: Tensor, ownership: Ownership, samples: int, leading: int) ->
     if dim == 0 and tensor.shape[0] == samples * inner:
         return tensor.reshape(samples, -1, *rest)
     outer = tensor.shape[dim] // (samples * inner)
-    split = tensor.unflatten(dim, (outer, samples, inner)).movedim(dim + 1, 0)
+    split = split_axis(tensor, dim, (outer, samples, inner)).movedim(dim + 1, 0)
     return split.reshape(samples, -1, *rest)
+
+
+def split_axis(tensor: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """One axis as several, a view where strides allow."""
+    return tensor.reshape(*tensor.shape[:dim], *sizes, *tensor.shape[dim + 1 :])
 
 
 def _gathered(flat: Tensor, owners: Owners, samples: int, leading: int) -> Tensor:
@@ -97,7 +102,7 @@ def sum_to_shape(values: Tensor, ownership: Ownership, samples: int, shape: Shap
         return _fold_last(flat, shape, samples)
     dim, inner = ownership
     outer = values.shape[dim] // (samples * inner)
-    split = values.unflatten(dim, (outer, samples, inner)).movedim(dim + 1, 0)
+    split = split_axis(values, dim, (outer, samples, inner)).movedim(dim + 1, 0)
     # axes now: N, then those of values with dim replaced by (outer, inner), both to be summed
     missing = values.ndim - len(shape)
     summed = [dim + 1, dim + 2]

@@ -1,10 +1,10 @@
 """Ownership by experiment, where the ops alone don't prove it: sorted, packed and routed samples.
 
-Backward is linear in the loss's weights. With sample i weighted by w_i, a gradient slice that belongs
-to sample i is w_i times what it is for ones, and a slice that two samples feed has no such factor.
-The w_i are distinct powers of two, so that nothing is rounded: a pass tells ``BASE`` samples apart,
-and more passes tell more, digit by digit. A last pass turns the order of the weights round, so that
-a faint influence of a light sample on a heavy one can't hide behind the heavy one's weight.
+Backward is linear in the loss's weights. With sample i weighted by w_i, a gradient slice that
+belongs to sample i is w_i times what it is for ones, and a slice that two samples feed has no such
+factor. The w_i are distinct powers of two, so that nothing is rounded: a pass tells 57 samples
+apart, and more passes tell more, digit by digit. A last pass turns the order of the weights round,
+so that a faint influence of a light sample on a heavy one can't hide behind the heavy one's weight.
 
 A slice is a tensor without its last axis. It is judged by one random projection, so the memory is
 small; float32 sums of scaled entries are scaled sums, up to a tolerance for kernels whose order of
@@ -52,7 +52,7 @@ def probe(
     ]
     turned = base - 1 - digits[0]
     check = _projections(loss, graph, unproven, targets, _power(turned, loss))
-    found: dict[Edge, Proof] = dict(states)  # type: ignore[arg-type]
+    found: dict[Edge, Proof] = dict(states)
     for edge in unproven:
         owner = None
         if edge in plain and not _belongs_to_parameter(edge):
@@ -110,7 +110,7 @@ def _projections(
             handle.remove()
     ends = [edge for edge in graph.targets if edge is not None]
     for edge, gradient in zip(ends, gradients, strict=True):
-        if gradient is not None and is_leaf(edge.node):
+        if is_leaf(edge.node) and gradient is not None:
             found[edge] = _project(gradient)
     return found
 

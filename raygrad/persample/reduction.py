@@ -35,16 +35,22 @@ class Scratch:
 
 
 def of_rows(
-    rows: Tensor, wanted: Wanted, scratch: Scratch, total: Tensor | None = None
+    rows: Tensor,
+    wanted: Wanted,
+    scratch: Scratch,
+    total: Tensor | None = None,
+    *,
+    spoil: bool = False,
 ) -> Statistics:
     """Statistics of a tile, sample by sample.
 
     Args:
         rows: Shape (K, n) entries of n samples as (n, K), or as (parts, n, K) where a sample's
-            entries lie in several parts; at least float32. May be overwritten.
+            entries lie in several parts; at least float32.
         wanted: What to compute.
         scratch: Holds the squares.
         total: The sums, shape (n,), where the caller knows them more cheaply.
+        spoil: Whether absolute values may be written over the rows.
 
     Returns:
         Tensors of shape (n,).
@@ -67,7 +73,9 @@ def of_rows(
             spread = _spread(parts, squared, total, count, scratch)
     remaining = wanted.norms - {2.0}
     if remaining:
-        _other_norms(parts, remaining, norms)
+        magnitudes = scratch.take("squares", tuple(parts.shape), parts)
+        torch.abs(parts, out=parts if spoil else magnitudes)
+        _other_norms(parts if spoil else magnitudes, remaining, norms)
     return Statistics(
         count, low, high, total if wanted.total or wanted.spread else None, spread, norms
     )
@@ -92,9 +100,8 @@ def _spread(parts: Tensor, squared: Tensor, total: Tensor, count: int, scratch: 
     return spread
 
 
-def _other_norms(parts: Tensor, powers: frozenset[float], norms: dict[float, Tensor]) -> None:
-    """Every p but 2, from absolute values that are written over the entries."""
-    magnitudes = parts.abs_()
+def _other_norms(magnitudes: Tensor, powers: frozenset[float], norms: dict[float, Tensor]) -> None:
+    """Every p but 2, from absolute values, which are scaled in place."""
     if 1.0 in powers:
         norms[1.0] = magnitudes.sum(2).sum(0)
     if powers == {1.0}:

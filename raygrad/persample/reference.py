@@ -68,10 +68,8 @@ class Backwards:
                 for sample in range(lo, hi)
             ]
             self._stacked = [
-                torch.stack(
-                    [torch.zeros_like(target) if row[index] is None else row[index] for row in rows]
-                )
-                for index, target in enumerate(self.targets)
+                torch.stack([torch.zeros_like(target) if own is None else own for own in gradients])
+                for target, gradients in zip(self.targets, zip(*rows, strict=True), strict=True)
             ]
             self._range = (lo, hi)
         return self._stacked

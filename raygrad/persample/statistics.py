@@ -41,7 +41,7 @@ class Statistics(NamedTuple):
     p-norm for each p. What was not wanted is None.
     """
 
-    count: int
+    size: int
     low: Tensor | None = None
     high: Tensor | None = None
     total: Tensor | None = None
@@ -60,6 +60,13 @@ def of_zeros(count: int, wanted: Wanted, like: Tensor) -> Statistics:
         zero if wanted.spread else None,
         dict.fromkeys(wanted.norms, zero),
     )
+
+
+def nothing(like: Tensor) -> Statistics:
+    """The statistics of no entries at all: what every metric starts with, but for the norms."""
+    zero = torch.zeros_like(like)
+    infinity = torch.full_like(zero, INFINITY)
+    return Statistics(0, infinity, -infinity, zero, zero, dict.fromkeys((1.0, 2.0, INFINITY), zero))
 
 
 def combined_norm(norms: Tensor, p: float, dim: int = 0) -> Tensor:
@@ -82,13 +89,13 @@ def merge(parts: Sequence[Statistics], wanted: Wanted) -> Statistics:
     """
     if len(parts) == 1:
         return parts[0]
-    count = sum(part.count for part in parts)
+    count = sum(part.size for part in parts)
     total = spread = None
     if wanted.total or wanted.spread:
         totals = _stacked(part.total for part in parts)
         total = totals.sum(0)
         if wanted.spread:
-            counts = torch.tensor([[max(part.count, 1)] for part in parts]).to(totals)
+            counts = torch.tensor([[max(part.size, 1)] for part in parts]).to(totals)
             deviations = totals / counts - total / max(count, 1)
             spread = (_stacked(part.spread for part in parts) + counts * deviations.square()).sum(0)
     return Statistics(
@@ -103,7 +110,8 @@ def merge(parts: Sequence[Statistics], wanted: Wanted) -> Statistics:
 
 def _stacked(values: Iterable[Tensor | None]) -> Tensor:
     present = [value for value in values if value is not None]
-    dtype = present[0].dtype
-    for value in present:
-        dtype = torch.promote_types(dtype, value.dtype)
-    return torch.stack([value.to(present[0].device, dtype) for value in present])
+    dtypes, devices = {value.dtype for value in present}, {value.device for value in present}
+    if len(dtypes) > 1 or len(devices) > 1:
+        dtype = torch.float64 if torch.float64 in dtypes else torch.float32
+        present = [value.to(present[0].device, dtype) for value in present]
+    return torch.stack(present)

@@ -1,4 +1,4 @@
-"""Tensors that are broadcast to the activations: biases, position embeddings, layer scale, PReLU."""
+"""Tensors that are broadcast to the activations: biases, positions, layer scale, PReLU."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from raygrad.persample.gradient import Dense, PerSampleGradient, widened
-from raygrad.persample.positions import Axis
+from raygrad.persample.ownership import Axis
 from raygrad.persample.rules.rule import Rule, Use, broadcasts
 
 
@@ -25,15 +25,17 @@ _MINUS_ALPHA = _broadcast(lambda use, grad: grad * -use.saved("alpha"))
 
 
 def _divisor(use: Use, grad: Tensor) -> Tensor:
-    divisor = use.saved("other")
-    return grad * -(use.saved("self") / divisor / divisor)
+    dividend: Tensor = use.saved("self")
+    divisor: Tensor = use.saved("other")
+    return grad * -(dividend / divisor / divisor)
 
 
 def _exponent(use: Use, grad: Tensor) -> Tensor:
     """The exponent p of x ** p: x ** p log x, 0 where x is 0."""
     base = widened(use.saved("self"))
     log = torch.where(base > 0, base, torch.ones_like(base)).log()
-    return grad * use.saved("result") * log
+    result: Tensor = use.saved("result")
+    return grad * result * log
 
 
 def repeat(use: Use, grad: Tensor) -> PerSampleGradient:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from raygrad.persample.gradient import Dense, OuterSum, PerSampleGradient
-from raygrad.persample.positions import Axis, Owners, Ownership, arrange, can_arrange
+from raygrad.persample.ownership import Axis
+from raygrad.persample.positions import Owners, Ownership, arrange, can_arrange
 from raygrad.persample.rules.rule import Rule, Use, broadcasts, leading
 
 
@@ -64,7 +65,7 @@ def _stacked(tensor: Tensor, ownership: Ownership, samples: int) -> Tensor:
     owner = ownership.owner
     keyed = Owners(torch.where(owner < 0, owner, owner * stack + block).reshape(-1))
     apart = arrange(tensor.reshape(stack * rows, features), keyed, samples * stack, 1)
-    return apart.unflatten(0, (samples, stack))
+    return apart.view(samples, stack, *apart.shape[1:])
 
 
 def _stack_right(name: str) -> Rule:

@@ -21,7 +21,7 @@ def _on_channels(vector: Tensor, like: Tensor) -> Tensor:
 
 
 def batch_norm_weight(use: Use, grad: Tensor) -> PerSampleGradient:
-    """Gradient times normalised input; running statistics in eval mode, saved ones in train mode."""
+    """Gradient times normalised input, by running statistics or, in train mode, saved ones."""
     if use.saved("training"):
         mean, scale = use.saved("result1"), use.saved("result2")
     else:
