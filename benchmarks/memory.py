@@ -4,6 +4,8 @@ Run as ``python -m benchmarks.memory NET SET PEER BATCH SAMPLES THREADS``, it pr
 far, in bytes, the process grew while the peer worked on a batch.
 """
 
+import copy
+import ctypes
 import gc
 import os
 import subprocess
@@ -56,14 +58,16 @@ def _measure(*, net: str, metric_set: str, peer: str, size: int, samples: int, t
     torch.set_num_threads(threads)
     model, inputs = nets.make(net), nets.batch(net, size)
     chosen = METRIC_SETS[metric_set]
+    # kernels that load at first use are no part of the peer's need; buffers that a peer keeps are,
+    # so that a plain step on a copy warms up, not the peer
+    chosen.loss(copy.deepcopy(model)(nets.batch(net, 2))).sum().backward()
     run = PEERS[peer].prepare(model, chosen.targets(model, nets.NETS[net].head), chosen)
-    # kernels and packages that load at first use are no part of the peer's need
-    run(nets.batch(net, 2), 2)
-    model.zero_grad(set_to_none=True)
     gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed must not serve the peer unseen
     CLEAR.write_text("5")  # resets the high-water mark
     before = _resident("VmRSS")
-    run(inputs, samples)
+    for _ in range(2):
+        run(inputs, samples)
     return max(_resident("VmHWM") - before, 0)
 
 
