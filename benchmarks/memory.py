@@ -58,9 +58,11 @@ def _measure(*, net: str, metric_set: str, peer: str, size: int, samples: int, t
     torch.set_num_threads(threads)
     model, inputs = nets.make(net), nets.batch(net, size)
     chosen = METRIC_SETS[metric_set]
-    # kernels that load at first use are no part of the peer's need; buffers that a peer keeps are,
-    # so that a plain step on a copy warms up, not the peer
+    # modules and kernels that load at first use are no part of the peer's need, but buffers that it
+    # keeps are: so a plain step warms up the net, and a net of nine weights the peer
     chosen.loss(copy.deepcopy(model)(nets.batch(net, 2))).sum().backward()
+    tiny = torch.nn.Sequential(torch.nn.Linear(3, 3))
+    PEERS[peer].prepare(tiny, chosen.targets(tiny, "0"), chosen)(torch.ones(2, 3), 2)
     run = PEERS[peer].prepare(model, chosen.targets(model, nets.NETS[net].head), chosen)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed must not serve the peer unseen
