@@ -1,5 +1,6 @@
 """The collector: a loss of shape (N,) goes in, metrics of shape (N, dim) come out."""
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -10,9 +11,10 @@ from torch import Tensor
 from raygrad.errors import SamplesInteractError, UnreachedParameterError
 from raygrad.metrics import GradientMetric
 from raygrad.persample.engine import Engine, Target
+from raygrad.persample.explanation import Explanation, explanation_of, synchronise
 from raygrad.persample.statistics import Wanted, merge
 
-__all__ = ["GradientMetricCollector"]
+__all__ = ["GradientMetricCollector", "explain"]
 
 OnInteraction = Literal["reference", "raise", "nan"]
 
@@ -293,6 +295,29 @@ class GradientMetricCollector:
                         metric(by_place[place][sample])
                     rows[index].append(metric.data.clone())
         return {index: torch.stack(values) for index, values in rows.items()}
+
+
+def explain(
+    collector: GradientMetricCollector, loss: Tensor, retain_graph: bool = False
+) -> Explanation:
+    """Runs a collector once and says what it did with each target, and how long that took.
+
+    Args:
+        collector: The collector in question.
+        loss: One loss a sample, shape (N,), as for a call.
+        retain_graph: Whether the graph can be used again afterwards.
+
+    Returns:
+        A row for each target; print it to see a table.
+    """
+
+    def clock() -> float:
+        synchronise(loss.device)
+        return time.perf_counter()
+
+    started = clock()
+    _, engine, names = collector._run(loss, retain_graph, clock)
+    return explanation_of(engine, names, clock() - started)
 
 
 def _listed(names: Sequence[str]) -> str:

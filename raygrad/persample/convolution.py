@@ -90,9 +90,6 @@ class Convolution(PerSampleGradient):
         parts = []
         unfolded_size = self.x.shape[2] * len(self.taps) * positions
         per_sample = max(self.entries, unfolded_size if unfold else 0)
-        total = None
-        if not unfold and (wanted.total or wanted.spread):
-            total = self._total()
         for lo, hi in workspace.chunks(self.samples, per_sample):
             if unfold:
                 parts.append(
@@ -100,8 +97,7 @@ class Convolution(PerSampleGradient):
                 )
             else:
                 tile = self._shifted_tile(lo, hi, workspace.scratch)
-                sums = None if total is None else total[lo:hi]
-                parts.append(of_rows(tile.flatten(2), wanted, workspace.scratch, sums, spoil=True))
+                parts.append(of_rows(tile.flatten(2), wanted, workspace.scratch, spoil=True))
         return concatenated(parts)
 
     def _padded(self, lo: int, hi: int, scratch: Scratch) -> Tensor:
@@ -168,13 +164,3 @@ class Convolution(PerSampleGradient):
             if step > 1:
                 view = view[(slice(None),) * (3 + axis) + (slice(None, None, step),)]
         return view
-
-    def _total(self) -> Tensor:
-        """The sum of all entries, shape (N,): a convolution of channel sums."""
-        summed = Convolution(
-            self.x.sum(2, keepdim=True),
-            self.g.sum(2, keepdim=True),
-            self.geometry,
-            (1, 1, *self.geometry.kernel),
-        )
-        return summed._unfolded(0, self.samples)._total()

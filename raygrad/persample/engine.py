@@ -15,6 +15,7 @@ from raygrad.persample.ownership import Axis
 from raygrad.persample.plan import Consumer, Plan
 from raygrad.persample.positions import arrange
 from raygrad.persample.reference import Backwards, Reference
+from raygrad.persample.refusals import refuse_graph, refuse_targets
 from raygrad.persample.scale import Start, start_of
 from raygrad.persample.statistics import Statistics, Wanted
 from raygrad.persample.tally import Tally
@@ -67,11 +68,13 @@ class Engine:
         self._done: set[int] = set()
         tensors = [target.tensor for target in self.targets]
         self.graph: Graph | None = None
+        refuse_targets(tensors)
         if self.samples < 2 or loss.is_meta or loss.grad_fn is None:
             why = "a single sample" if self.samples < 2 else "no graph to walk"
             self.plans = [Plan("reference", why)] * len(self.targets)
         else:
             self.graph = walk(loss, tensors)
+            refuse_graph(self.graph)
             self.plans = plan_targets(loss, self.graph, tensors)
 
     def run(self, retain_graph: bool, skip: frozenset[int] = frozenset()) -> None:
@@ -121,7 +124,7 @@ class Engine:
             try:
                 yield lo, hi, [self._scaled(i, lo, hi) for i in indices]
             except torch.OutOfMemoryError:
-                step = halving(step, self.loss)
+                step = halving(hi - lo, self.loss)
                 continue
             lo = hi
 

@@ -167,9 +167,12 @@ class OuterSum(PerSampleGradient):
         if gram is not None:
             return gram
         self.how = "tiles"
-        total = self._total() if wanted.total or wanted.spread else None
+        outputs, inputs = self.b.shape[3], self.a.shape[3]
+        total = None  # from the tile, unless sums over outputs and inputs are smaller
+        fewer = self.b.shape[2] * (outputs + inputs) < outputs * inputs
+        if fewer and (wanted.total or wanted.spread):
+            total = self._total()
         parts = []
-        outputs = self.b.shape[3]
         block = max(1, outputs * workspace.tile // max(self.entries, 1))
         for lo, hi in workspace.chunks(self.samples, self.entries):
             sums = None if total is None else total[lo:hi]

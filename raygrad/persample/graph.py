@@ -27,14 +27,15 @@ class Graph(NamedTuple):
     """The part of the autograd graph that lies between a loss and the targets.
 
     ``order`` holds the nodes that lead to a target, each after all nodes that feed gradients to
-    it; ``root`` is the loss's own edge; ``targets`` has the edge of each target, None where no
-    path leads to it.
+    it, and ``seen`` also the others; ``root`` is the loss's own edge; ``targets`` has the edge of
+    each target, None where no path leads to it.
     """
 
     order: list[Node]
     reaching: set[Node]
     root: Edge
     targets: list[Edge | None]
+    seen: set[Node]
 
     def inputs(self, node: Node) -> list[Edge | None]:
         """The edges of a node's inputs, None for those that lead to no target."""
@@ -99,4 +100,4 @@ def walk(loss: Tensor, targets: Sequence[Tensor]) -> Graph:
     for i, edge in inner:
         found[i] = edge if edge.node in seen else None
     order = [node for node in reversed(finished) if node in reaching]
-    return Graph(order, reaching, Edge(root_node, loss.output_nr), found)
+    return Graph(order, reaching, Edge(root_node, loss.output_nr), found, seen)

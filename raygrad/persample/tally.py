@@ -75,5 +75,6 @@ class Tally:
             try:
                 return gradient.statistics(wanted, self.workspace)
             except torch.OutOfMemoryError:
-                smaller = halving(self.workspace.tile, self.loss)
+                used = min(self.workspace.tile, gradient.entries * gradient.samples)
+                smaller = halving(used, self.loss)
                 self.workspace = Workspace(Scratch(), smaller)
