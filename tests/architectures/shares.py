@@ -2,13 +2,9 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor
 
-try:
-    from raygrad import explain
-except ImportError:  # the engine that explains itself has not landed yet
-    explain = None
+from raygrad import GradientMetricCollector, explain
 
 SHARES: dict[str, "Share"] = {}
 
@@ -24,15 +20,10 @@ class Share:
     parameters: int
     reached: int
     below_floor: int
-    by_reference: tuple[str, ...] | None  # names; None as long as the engine can't explain itself
+    by_reference: tuple[str, ...]  # each parameter's name and why no rule took it
+    entries_by_reference: float  # their share of all parameter entries, from 0 to 1
     error64: float
     error32: float
-
-    @property
-    def percent(self) -> str:
-        if self.by_reference is None:
-            return "?"
-        return f"{100 * len(self.by_reference) / self.parameters:.0f} %"
 
 
 def table() -> str:
@@ -43,17 +34,16 @@ def table() -> str:
         "  error float64  error float32"
     )
     rows = [
-        f"{name:{width}}  {share.percent:>9}  {share.parameters:>10}  {share.reached:>7}"
-        f"  {share.below_floor:>11}  {share.error64:>13.1e}  {share.error32:>13.1e}"
+        f"{name:{width}}  {share.entries_by_reference:>9.1%}  {share.parameters:>10}"
+        f"  {share.reached:>7}  {share.below_floor:>11}"
+        f"  {share.error64:>13.1e}  {share.error32:>13.1e}"
         for name, share in SHARES.items()
     ]
     return "\n".join([head, *rows, f"{len(rows)} architectures"])
 
 
-def parameters_by_reference(
-    model: nn.Module, collector: object, loss: torch.Tensor
-) -> tuple[str, ...] | None:
-    """Names of the parameters that no rule covers; None if the engine can't tell yet."""
-    if explain is None:
-        return None
-    raise NotImplementedError
+def referred(collector: GradientMetricCollector, loss: Tensor) -> tuple[tuple[str, ...], float]:
+    """Names and reasons of the parameters that no rule covers, and their share of all entries."""
+    explained = explain(collector, loss, retain_graph=True)
+    names = (f"{r.target}: {r.why}" for r in explained.rows if r.kind == "reference")
+    return tuple(names), explained.referred
