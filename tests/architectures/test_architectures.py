@@ -20,7 +20,7 @@ import torchvision_nets
 import transformers_nets
 from comparison import NAMES, Reference, all_metrics, relative_errors
 from randomised import randomise
-from shares import SHARES, Share
+from shares import SHARES, Share, referred
 from torch import Tensor, nn
 
 from raygrad import GradientMetricCollector
