@@ -38,7 +38,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     found = parser.parse_args(given)
     if found.quick:
         found.nets, found.batches, found.seconds = ["mlp", "cnn"], [16], 2.0
-        found.no_memory = True
+        found.no_memory, found.peer_sets = True, ["all"]
     return found
 
 
