@@ -186,6 +186,7 @@ class _Backward:
         self.engine = engine
         self.graph = engine.graph
         self.ruled = ruled
+        self.asking = False
         self.by_output: dict[Edge, list[tuple[int, Consumer | None]]] = {}
         self.parts: dict[int, list[tuple[Edge, PerSampleGradient]]] = {}
         for i in ruled:
@@ -225,8 +226,14 @@ class _Backward:
 
     def _hook(self, edges: list[Edge]) -> Callable[[Any], None]:
         def arrive(gradients: Sequence[Tensor | None]) -> None:
-            for edge in edges:
-                self._arrive(edge, gradients[edge.output])
+            if self.asking:  # a rule that asks a node itself runs its hooks again
+                return
+            self.asking = True
+            try:
+                for edge in edges:
+                    self._arrive(edge, gradients[edge.output])
+            finally:
+                self.asking = False
 
         return arrive
 

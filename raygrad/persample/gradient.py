@@ -274,13 +274,15 @@ class Rows(PerSampleGradient):
         ids: Which row each position adds to, shape (N, T), int64; -1 adds nowhere.
         values: What it adds, shape (N, T, D).
         rows: How many rows the table has.
+        shape: The table's shape, where that is not (rows, D).
     """
 
     how = "touched rows"
 
-    def __init__(self, ids: Tensor, values: Tensor, rows: int) -> None:
+    def __init__(self, ids: Tensor, values: Tensor, rows: int, shape: Shape | None = None) -> None:
         self.samples = ids.shape[0]
-        self.shape = (rows, values.shape[-1])
+        self.table = (rows, values.shape[-1])
+        self.shape = shape or self.table
         self.ids = ids
         self.values = widened(values)
 
@@ -290,17 +292,17 @@ class Rows(PerSampleGradient):
 
     def dense(self, lo: int, hi: int) -> Tensor:
         """Adds every position to its row."""
-        rows, width = self.shape
+        rows, width = self.table
         samples, positions = (self.ids[lo:hi] >= 0).nonzero(as_tuple=True)
         target = samples * rows + self.ids[lo:hi][samples, positions]
         table = self.values.new_zeros(((hi - lo) * rows, width))
         table.index_add_(0, target, self.values[lo:hi][samples, positions])
-        return table.view(hi - lo, rows, width)
+        return table.view(hi - lo, *self.shape)
 
     def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
         """Sums positions by (sample, row), in order, and pads samples to equally many rows."""
         length = self.ids.shape[1]
-        width = self.shape[1]
+        width = self.table[1]
         parts = []
         for lo, hi in workspace.chunks(self.samples, length * width):
             ids, order = self.ids[lo:hi].sort(dim=1, stable=True)
@@ -311,8 +313,8 @@ class Rows(PerSampleGradient):
             rank = new.cumsum(1) - 1
             summed = torch.zeros_like(values)
             summed.scatter_add_(1, rank[:, :, None].expand(-1, -1, width), values)
-            shown = min(length, self.shape[0])  # ids < 0 are zeros, so one rank too many is cut off
-            rows = summed if length <= self.shape[0] else summed[:, : shown + 1]
+            # there are at most as many ranks as rows, and one for ids < 0, whose values are zeros
+            rows = summed[:, : self.table[0] + 1]
             parts.append(_with_zeros(rows.flatten(1), self.entries, wanted, workspace))
         return concatenated(parts)
 
