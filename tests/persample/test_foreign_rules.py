@@ -1,4 +1,4 @@
-"""Rules for ops that this machine doesn't record, or not in float64, are called as they would be."""
+"""Rules for ops that this machine doesn't record, or not in float64, called as they would be."""
 
 from types import SimpleNamespace
 
@@ -14,9 +14,10 @@ from raygrad.persample.reference import per_sample_gradients
 from raygrad.persample.rules import RULES, Use
 
 
-def gradients_of(node, position, saved, output, grad, parameter):
+def gradients_of(use_of, saved, output, grad, parameter):
     """What the rule gives for a node that saved these values, shape (N, *parameter.shape)."""
     fake = SimpleNamespace(**{f"_saved_{name}": value for name, value in saved.items()})
+    node, position = use_of
     samples = output.shape[0]
     use = Use(fake, position, Axis(0), samples, tuple(parameter.shape), tuple(output.shape))
     rule = RULES[node][position]
@@ -38,7 +39,7 @@ def test_the_linear_op_of_other_backends(position):
     output = layer(x)
     grad = torch.randn_like(output)
     parameter = [None, layer.weight, layer.bias][position]
-    found = gradients_of("LinearBackward0", position, {"input": x}, output, grad, parameter)
+    found = gradients_of(("LinearBackward0", position), {"input": x}, output, grad, parameter)
     torch.testing.assert_close(found, expected_of(output, grad, parameter))
 
 
@@ -59,7 +60,7 @@ def test_batch_norm_of_cudnn(position):
         "training": False,
     }
     parameter = [None, layer.weight, layer.bias][position]
-    found = gradients_of("CudnnBatchNormBackward0", position, saved, output, grad, parameter)
+    found = gradients_of(("CudnnBatchNormBackward0", position), saved, output, grad, parameter)
     torch.testing.assert_close(found, expected_of(output, grad, parameter))
 
 
@@ -74,7 +75,7 @@ def test_fused_rms_norm():
         "result1": (x.square().mean(-1, keepdim=True) + 1e-5).rsqrt(),
         "normalized_shape": (6,),
     }
-    found = gradients_of("FusedRmsNormBackward0", 1, saved, output, grad, weight)
+    found = gradients_of(("FusedRmsNormBackward0", 1), saved, output, grad, weight)
     torch.testing.assert_close(found, expected_of(output, grad, weight))
 
 
