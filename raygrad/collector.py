@@ -139,7 +139,6 @@ class GradientMetricCollector:
             for index, own in enumerate(places):
                 if interacting.intersection(own):
                     columns[index] = torch.full_like(columns[index], float("nan"))
-        self.reset()
         return torch.cat([column.to(loss.device) for column in columns], dim=1), engine, labels
 
     @staticmethod
@@ -294,6 +293,7 @@ class GradientMetricCollector:
                     for place in places[index]:
                         metric(by_place[place][sample])
                     rows[index].append(metric.data.clone())
+        self.reset()
         return {index: torch.stack(values) for index, values in rows.items()}
 
 

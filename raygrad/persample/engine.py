@@ -9,7 +9,7 @@ from torch.autograd.graph import GradientEdge
 
 from raygrad.persample.decide import plan_targets
 from raygrad.persample.gradient import Dense, OwnSlice, PerSampleGradient, Zeros
-from raygrad.persample.graph import Edge, Graph, Node, is_leaf, walk
+from raygrad.persample.graph import Edge, Graph, Node, walk
 from raygrad.persample.memory import chunk_entries, halving
 from raygrad.persample.ownership import Axis
 from raygrad.persample.plan import Consumer, Plan
@@ -286,7 +286,7 @@ def _lowest(graph: Graph, wanted: set[Node]) -> set[Node]:
     above: set[Node] = set()  # nodes that are wanted or lie above a wanted one
     lowest = set(wanted)
     for node in reversed(graph.order):
-        if not is_leaf(node) and any(child in above for child, _ in node.next_functions):
+        if any(edge is not None and edge.node in above for edge in graph.inputs(node)):
             lowest.discard(node)
             above.add(node)
         if node in wanted:
