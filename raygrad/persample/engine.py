@@ -14,6 +14,7 @@ from raygrad.persample.memory import chunk_entries, halving
 from raygrad.persample.ownership import Axis
 from raygrad.persample.plan import Consumer, Plan
 from raygrad.persample.positions import arrange
+from raygrad.persample.reduction import Scratch
 from raygrad.persample.reference import Backwards, Reference
 from raygrad.persample.refusals import refuse_graph, refuse_targets
 from raygrad.persample.scale import Start, start_of
@@ -42,6 +43,7 @@ class Engine:
         targets: What is wanted of which tensor; each tensor once.
         memory_bytes: Bound for materialised gradients; None chooses by device.
         count_other_samples: Whether an activation's gradient has the other samples' zeros.
+        scratch: Buffers to be used again for the next batch; None for new ones.
         clock: Reads the time in seconds, for ``explain``.
     """
 
@@ -52,6 +54,7 @@ class Engine:
         *,
         memory_bytes: int | None = None,
         count_other_samples: bool = False,
+        scratch: Scratch | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.loss = loss
@@ -62,7 +65,7 @@ class Engine:
         self.now = clock or _no_clock
         self.seconds = [0.0] * len(self.targets)
         self.how = [""] * len(self.targets)
-        self.tally = Tally(loss)
+        self.tally = Tally(loss, scratch or Scratch())
         self.scale = torch.ones_like(loss)
         self._gradients: dict[int, PerSampleGradient] = {}
         self._done: set[int] = set()

@@ -25,6 +25,10 @@ class Scratch:
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
+    def __reduce__(self) -> tuple[type["Scratch"], tuple[()]]:
+        """Pickles as an empty one: what the buffers hold is of no use to anyone."""
+        return Scratch, ()
+
     def take(self, use: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """An uninitialised tensor of this shape, valid until the next call for the same use."""
         size = 1
