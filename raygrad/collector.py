@@ -12,6 +12,7 @@ from raygrad.errors import SamplesInteractError, UnreachedParameterError
 from raygrad.metrics import GradientMetric
 from raygrad.persample.engine import Engine, Target
 from raygrad.persample.explanation import Explanation, explanation_of, synchronise
+from raygrad.persample.reduction import Scratch
 from raygrad.persample.statistics import Wanted, merge
 
 __all__ = ["GradientMetricCollector", "explain"]
@@ -76,6 +77,7 @@ class GradientMetricCollector:
         self.memory_bytes = memory_bytes
         self.count_other_samples = count_other_samples
         self._warned: set[str] = set()
+        self._scratch = Scratch()
 
     def __call__(self, loss: Tensor, retain_graph: bool = False) -> Tensor:
         """Computes each sample's metrics.
@@ -126,6 +128,7 @@ class GradientMetricCollector:
             self._wishes([tensors[key] for key in names], places),
             memory_bytes=self.memory_bytes,
             count_other_samples=self.count_other_samples,
+            scratch=self._scratch,
             clock=clock,
         )
         labels = list(names.values())
@@ -139,7 +142,6 @@ class GradientMetricCollector:
             for index, own in enumerate(places):
                 if interacting.intersection(own):
                     columns[index] = torch.full_like(columns[index], float("nan"))
-        self.reset()
         return torch.cat([column.to(loss.device) for column in columns], dim=1), engine, labels
 
     @staticmethod
@@ -294,6 +296,7 @@ class GradientMetricCollector:
                     for place in places[index]:
                         metric(by_place[place][sample])
                     rows[index].append(metric.data.clone())
+        self.reset()
         return {index: torch.stack(values) for index, values in rows.items()}
 
 

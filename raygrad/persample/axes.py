@@ -121,6 +121,8 @@ def reduction(op: Op) -> list[State]:
 def along_dim(op: Op) -> list[State]:
     """Entries move or mix along some axes, which must not be that of the samples."""
     ndim = len(op.shape)
+    if op.node.name() == "SliceBackward0" and op.shapes == [op.shape]:
+        return [op.axis]  # a slice of everything
     dims = op.dims("dim", ndim)
     if dims is None:
         dims = op.dims("dims", ndim)
@@ -174,10 +176,41 @@ def same_axis(op: Op) -> list[State]:
         op,
         lambda shape: (
             op.axis
-            if op.axis.dim == 0 and len(shape) == len(op.shape) and shape[0] == op.shape[0]
+            if op.axis.dim == 0 and len(shape) > 2 and shape[0] == op.shape[0]
             else op.mixed("moves entries along the axis of the samples")
         ),
     )
+
+
+def leading_axes(op: Op) -> list[State]:
+    """Only the last axes change: real and imaginary parts."""
+    return _each(
+        op,
+        lambda shape: (
+            op.axis
+            if shape[: op.axis.dim + 1] == op.shape[: op.axis.dim + 1]
+            else op.mixed("changes the axis of the samples")
+        ),
+    )
+
+
+def as_strided(op: Op) -> list[State]:
+    """Only what adaptive pooling to one entry does to its result, which leaves it as it is."""
+    producer = op.node.next_functions[0][0].name()
+    size = list(op.shape)
+    dense = 1
+    expected: list[int] = []
+    for length in reversed(size):
+        expected.insert(0, dense)
+        dense *= length
+    strides = list(op.saved("stride") or ())  # type: ignore[call-overload]
+    same = op.shapes == [op.shape] and all(
+        length == 1 or stride == wanted
+        for length, stride, wanted in zip(size, strides, expected, strict=True)
+    )
+    if same and producer == "MeanBackward1" and not op.saved("storage_offset"):
+        return [op.axis]
+    return [op.mixed("lays entries out anew")] * len(op.shapes)
 
 
 def constant_pad(op: Op) -> list[State]:
@@ -268,6 +301,13 @@ def add_batched_matmul(op: Op) -> list[State]:
 def matrix_vector(op: Op) -> list[State]:
     """(M, K) x (K,): samples in rows leave the vector shared."""
     return [Axis(0, op.axis.inner), SHARED]
+
+
+def grouped_matmul(op: Op) -> list[State]:
+    """Rows (M, I) grouped by the matrix of a stack (E, I, O) that they meet."""
+    if op.axis.dim != 0 or len(op.shape) != 2:
+        return [op.mixed("groups along the axis of the samples")] * len(op.shapes)
+    return [op.axis, SHARED]
 
 
 def linear(op: Op) -> list[State]:
@@ -368,7 +408,7 @@ _FAMILIES: list[tuple[Follower, str]] = [
         along_dim,
         "Softmax LogSoftmax Cumsum Cumprod Logcumsumexp Flip Roll Sort Sort1 Topk Gather "
         "IndexSelect Slice Split SplitWithSizes Scatter ScatterAdd Kthvalue Glu Narrow "
-        "TrilIndices SafeSoftmax TakeAlongDim IndexAdd Renorm",
+        "SafeSoftmax FftC2C FftR2C FftC2R",
     ),
     (select, "Select Unbind"),
     (stack, "Stack"),
@@ -403,6 +443,9 @@ _FAMILIES: list[tuple[Follower, str]] = [
         "ScaledDotProductEfficientAttention ScaledDotProductCudnnAttention "
         "ScaledDotProductFusedAttentionOverrideable",
     ),
+    (leading_axes, "ViewAsReal ViewAsComplex"),
+    (as_strided, "AsStrided AsStrided1"),
+    (grouped_matmul, "GroupedMm"),
     (repeat, "Repeat"),
     (cross_entropy, "NllLoss NllLossNd NllLoss2D"),
     (index, "Index"),

@@ -13,13 +13,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from raygrad.persample.gradient import OuterSum, PerSampleGradient, Workspace, concatenated, widened
+from raygrad.persample.gradient import (
+    PASS,
+    OuterSum,
+    PerSampleGradient,
+    Workspace,
+    concatenated,
+    widened,
+)
 from raygrad.persample.graph import Shape
 from raygrad.persample.positions import split_axis
 from raygrad.persample.reduction import Scratch, of_rows
-from raygrad.persample.statistics import Statistics, Wanted
+from raygrad.persample.statistics import Statistics, Wanted, merge
 
-FEW_CHANNELS = 16  # below, a product a tap is too narrow and copies are small
+FEW_CHANNELS = 48  # below, a product a tap is too narrow and copies are small
 
 
 class Geometry(NamedTuple):
@@ -30,6 +37,18 @@ class Geometry(NamedTuple):
     padding: Shape
     dilation: Shape
     groups: int
+
+
+class _Wide(NamedTuple):
+    """Padded input (n, C, P) and output gradient (n, O, M), both flat with rows of one length."""
+
+    x: Tensor
+    g: Tensor
+    steps: Shape
+
+    def offset(self, tap: Shape) -> int:
+        """How far a kernel tap shifts the input."""
+        return sum(place * step for place, step in zip(tap, self.steps, strict=True))
 
 
 class Convolution(PerSampleGradient):
@@ -55,13 +74,8 @@ class Convolution(PerSampleGradient):
         self.taps = list(product(*(range(size) for size in geometry.kernel)))
         pointwise = len(self.taps) == 1 and not any(geometry.padding)
         plain = all(step == 1 for step in (*geometry.stride, *geometry.dilation))
-        self.shifted = (
-            plain
-            and geometry.groups == 1
-            and x.shape[1] == 1
-            and x.shape[2] >= FEW_CHANNELS
-            and not pointwise
-        )
+        self.wide = plain and geometry.groups == 1 and x.shape[1] == 1 and not pointwise
+        self.few = x.shape[2] < FEW_CHANNELS
 
     def held(self) -> list[Tensor]:
         """Input and output gradient."""
@@ -70,13 +84,12 @@ class Convolution(PerSampleGradient):
     def dense(self, lo: int, hi: int) -> Tensor:
         """Tiles in the weight's own order of axes."""
         n = hi - lo
-        if self.shifted:
-            tile = self._shifted_tile(lo, hi, Scratch())
+        if self.wide and not self.few:
+            tile = self._taps(self._wide(lo, hi, Scratch()), self.taps, Scratch())
             moved = tile.permute(1, 2, 3, 0)
         else:
-            moved = self._unfolded(lo, hi).dense(0, n)
-            channels = self.shape[1]
-            moved = moved.view(n, self.shape[0], len(self.taps), channels).transpose(2, 3)
+            flat = self._unfolded(lo, hi, Scratch()).dense(0, n)
+            moved = flat.view(n, self.shape[0], len(self.taps), self.shape[1]).transpose(2, 3)
         return moved.reshape(n, *self.shape)
 
     def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
@@ -84,21 +97,33 @@ class Convolution(PerSampleGradient):
         positions = self.g[0, 0, 0].numel() * self.g.shape[1]
         outputs, inputs = self.shape[0], self.shape[1] * len(self.taps)
         gram = wanted._replace(total=False, spread=False, norms=wanted.norms - {2.0}) == Wanted()
-        unfold = not self.shifted or (
-            gram and 2 * positions * (outputs + inputs) < outputs * inputs
+        unfold = (
+            not self.wide
+            or self.few
+            or (gram and 2 * positions * (outputs + inputs) < outputs * inputs)
+            or positions**2 * (outputs + inputs) < PASS * outputs * inputs
         )
-        parts = []
         unfolded_size = self.x.shape[2] * len(self.taps) * positions
-        per_sample = max(self.entries, unfolded_size if unfold else 0)
+        per_sample = max(self.entries, unfolded_size) if unfold else self.entries
+        parts = []
         for lo, hi in workspace.chunks(self.samples, per_sample):
             if unfold:
-                parts.append(
-                    self._unfolded(lo, hi, workspace.scratch).statistics(wanted, workspace)
-                )
+                own = self._unfolded(lo, hi, workspace.scratch)
+                parts.append(own.statistics(wanted, workspace))
             else:
-                tile = self._shifted_tile(lo, hi, workspace.scratch)
-                parts.append(of_rows(tile.flatten(2), wanted, workspace.scratch, spoil=True))
+                parts.append(self._by_taps(lo, hi, wanted, workspace))
         return concatenated(parts)
+
+    def _by_taps(self, lo: int, hi: int, wanted: Wanted, workspace: Workspace) -> Statistics:
+        """As many taps at a time as fit a tile."""
+        wide = self._wide(lo, hi, workspace.scratch)
+        per_tap = (hi - lo) * self.shape[0] * self.shape[1]
+        step = max(1, workspace.tile // per_tap)
+        found = []
+        for start in range(0, len(self.taps), step):
+            tile = self._taps(wide, self.taps[start : start + step], workspace.scratch)
+            found.append(of_rows(tile.flatten(2), wanted, workspace.scratch, spoil=True))
+        return merge(found, wanted)
 
     def _padded(self, lo: int, hi: int, scratch: Scratch) -> Tensor:
         """Inputs with zeros around, shape (n, K, C, *padded)."""
@@ -113,46 +138,64 @@ class Convolution(PerSampleGradient):
         inside.copy_(x)
         return padded
 
-    def _shifted_tile(self, lo: int, hi: int, scratch: Scratch) -> Tensor:
-        """Gradients as (taps, n, O, C), from shifted views of the padded input."""
+    def _wide(self, lo: int, hi: int, scratch: Scratch) -> "_Wide":
+        """Padded input and output gradient, laid out flat with rows of the same length."""
         padded = self._padded(lo, hi, scratch).squeeze(1)
+        if not padded.is_contiguous():
+            padded = padded.contiguous()
         sizes = padded.shape[2:]
         steps = [1] * len(sizes)
         for axis in range(len(sizes) - 2, -1, -1):
             steps[axis] = steps[axis + 1] * sizes[axis + 1]
         g = self.g[lo:hi].squeeze(1)
         wide = scratch.take("wide gradient", (*g.shape[:2], g.shape[2], *sizes[1:]), g)
-        if wide.shape != g.shape:
-            wide.zero_()
         inside = wide
-        for axis, size in enumerate(g.shape[2:]):
-            inside = inside.narrow(2 + axis, 0, size)
+        for axis in range(3, g.ndim):
+            inside.narrow(axis, g.shape[axis], sizes[axis - 2] - g.shape[axis]).zero_()
+            inside = inside.narrow(axis, 0, g.shape[axis])
         inside.copy_(g)
         length = 1 + sum((size - 1) * step for size, step in zip(g.shape[2:], steps, strict=True))
-        left = wide.flatten(2)[:, :, :length]
-        flat = padded.flatten(2)
-        outputs, channels = g.shape[1], padded.shape[1]
-        tile = scratch.take("tile", (len(self.taps), hi - lo, outputs, channels), g)
-        for index, tap in enumerate(self.taps):
-            start = sum(offset * step for offset, step in zip(tap, steps, strict=True))
-            right = flat[:, :, start : start + length].transpose(1, 2)
-            torch.bmm(left, right, out=tile[index])
+        return _Wide(padded.flatten(2), wide.flatten(2)[:, :, :length], tuple(steps))
+
+    def _taps(self, wide: "_Wide", taps: list[Shape], scratch: Scratch) -> Tensor:
+        """Gradients as (taps, n, O, C), one product a tap."""
+        n, outputs, length = wide.g.shape
+        tile = scratch.take("tile", (len(taps), n, outputs, wide.x.shape[1]), wide.g)
+        for tap, out in zip(taps, tile, strict=True):
+            shifted = wide.x.narrow(2, wide.offset(tap), length)
+            torch.bmm(wide.g, shifted.transpose(1, 2), out=out)
         return tile
 
-    def _unfolded(self, lo: int, hi: int, scratch: Scratch | None = None) -> OuterSum:
+    def _unfolded(self, lo: int, hi: int, scratch: Scratch) -> OuterSum:
         """The same gradients as a linear layer's over unfolded inputs, order (O, taps, C)."""
-        padded = self._padded(lo, hi, scratch or Scratch())
+        if self.wide:
+            return self._unfolded_wide(self._wide(lo, hi, scratch), scratch)
+        padded = self._padded(lo, hi, scratch)
         n, images = padded.shape[:2]
         groups = self.geometry.groups
         out = self.g.shape[3:]
-        views = [self._tap_view(padded, tap, out) for tap in self.taps]
-        shape = (n, groups, len(views), self.x.shape[2] // groups, images, *out)
-        unfolded = (scratch or Scratch()).take("unfolded", shape, padded)
-        for index, view in enumerate(views):
+        shape = (n, groups, len(self.taps), self.x.shape[2] // groups, images, *out)
+        unfolded = scratch.take("unfolded", shape, padded)
+        for index, tap in enumerate(self.taps):
+            view = self._tap_view(padded, tap, out)
             unfolded[:, :, index] = split_axis(view, 2, (groups, -1)).movedim(1, 3)
         a = unfolded.flatten(2, 3).flatten(3).transpose(2, 3)
         g = split_axis(self.g[lo:hi], 2, (groups, -1)).movedim(1, 3).flatten(3)
         return OuterSum(g.transpose(2, 3), a, (self.entries,))
+
+    def _unfolded_wide(self, wide: "_Wide", scratch: Scratch) -> OuterSum:
+        """Copies whole images rather than rows, at the price of some zeros in the product."""
+        n, channels, size = wide.x.shape
+        length = wide.g.shape[2]
+        kernel = self.geometry.kernel
+        shape = (n, *kernel, channels, length)
+        views = wide.x.as_strided(
+            shape, (channels * size, *wide.steps, size, 1), wide.x.storage_offset()
+        )
+        unfolded = scratch.take("unfolded", shape, wide.x)
+        unfolded.copy_(views)
+        a = unfolded.view(n, 1, len(self.taps) * channels, length).transpose(2, 3)
+        return OuterSum(wide.g[:, None].transpose(2, 3), a, (self.entries,))
 
     def _tap_view(self, padded: Tensor, tap: Shape, out: Shape) -> Tensor:
         """What one kernel tap sees, shape (n, K, C, *positions)."""

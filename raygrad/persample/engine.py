@@ -9,11 +9,12 @@ from torch.autograd.graph import GradientEdge
 
 from raygrad.persample.decide import plan_targets
 from raygrad.persample.gradient import Dense, OwnSlice, PerSampleGradient, Zeros
-from raygrad.persample.graph import Edge, Graph, Node, is_leaf, walk
+from raygrad.persample.graph import Edge, Graph, Node, walk
 from raygrad.persample.memory import chunk_entries, halving
 from raygrad.persample.ownership import Axis
 from raygrad.persample.plan import Consumer, Plan
 from raygrad.persample.positions import arrange
+from raygrad.persample.reduction import Scratch
 from raygrad.persample.reference import Backwards, Reference
 from raygrad.persample.refusals import refuse_graph, refuse_targets
 from raygrad.persample.scale import Start, start_of
@@ -42,6 +43,7 @@ class Engine:
         targets: What is wanted of which tensor; each tensor once.
         memory_bytes: Bound for materialised gradients; None chooses by device.
         count_other_samples: Whether an activation's gradient has the other samples' zeros.
+        scratch: Buffers to be used again for the next batch; None for new ones.
         clock: Reads the time in seconds, for ``explain``.
     """
 
@@ -52,6 +54,7 @@ class Engine:
         *,
         memory_bytes: int | None = None,
         count_other_samples: bool = False,
+        scratch: Scratch | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.loss = loss
@@ -62,7 +65,7 @@ class Engine:
         self.now = clock or _no_clock
         self.seconds = [0.0] * len(self.targets)
         self.how = [""] * len(self.targets)
-        self.tally = Tally(loss)
+        self.tally = Tally(loss, scratch or Scratch())
         self.scale = torch.ones_like(loss)
         self._gradients: dict[int, PerSampleGradient] = {}
         self._done: set[int] = set()
@@ -186,6 +189,7 @@ class _Backward:
         self.engine = engine
         self.graph = engine.graph
         self.ruled = ruled
+        self.asking = False
         self.by_output: dict[Edge, list[tuple[int, Consumer | None]]] = {}
         self.parts: dict[int, list[tuple[Edge, PerSampleGradient]]] = {}
         for i in ruled:
@@ -225,8 +229,14 @@ class _Backward:
 
     def _hook(self, edges: list[Edge]) -> Callable[[Any], None]:
         def arrive(gradients: Sequence[Tensor | None]) -> None:
-            for edge in edges:
-                self._arrive(edge, gradients[edge.output])
+            if self.asking:  # a rule that asks a node itself runs its hooks again
+                return
+            self.asking = True
+            try:
+                for edge in edges:
+                    self._arrive(edge, gradients[edge.output])
+            finally:
+                self.asking = False
 
         return arrive
 
@@ -279,7 +289,7 @@ def _lowest(graph: Graph, wanted: set[Node]) -> set[Node]:
     above: set[Node] = set()  # nodes that are wanted or lie above a wanted one
     lowest = set(wanted)
     for node in reversed(graph.order):
-        if not is_leaf(node) and any(child in above for child, _ in node.next_functions):
+        if any(edge is not None and edge.node in above for edge in graph.inputs(node)):
             lowest.discard(node)
             above.add(node)
         if node in wanted:

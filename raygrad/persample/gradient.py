@@ -14,6 +14,7 @@ from raygrad.persample.graph import Shape
 from raygrad.persample.reduction import CANCELLATION, Scratch, any_true, of_rows
 from raygrad.persample.statistics import Statistics, Wanted, merge, of_zeros
 
+PASS = 3  # what two passes over an entry cost, in multiply-adds of a Gram product
 TRUSTED_GRAM = 0.05  # a Gram norm below this share of its diagonal has lost digits
 
 
@@ -160,43 +161,69 @@ class OuterSum(PerSampleGradient):
         return product.view(n, groups, outputs, a.shape[3])
 
     def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
-        """Closed forms for one position, the Gram form where cheaper, else tiles."""
+        """Closed forms for one position; sums and Gram forms where cheaper; tiles for the rest."""
         if self.one:
             return self._rank_one(wanted, workspace)
-        gram = self._gram(wanted)
-        if gram is not None:
-            return gram
+        rest = wanted._replace(total=False, spread=False, norms=wanted.norms - {2.0})
+        known = self._closed(wanted, tiles=rest != Wanted())
+        if known is None:
+            return self._tiled(wanted, workspace)
+        if rest == Wanted():
+            self.how = "closed form"
+            return known
+        if (2.0 in wanted.norms) == (2.0 in known.norms) and wanted.spread == (
+            known.spread is not None
+        ):
+            found = self._tiled(rest, workspace)
+            total = known.total if wanted.total or wanted.spread else None
+            norms = {**known.norms, **found.norms}
+            return Statistics(self.entries, found.low, found.high, total, known.spread, norms)
+        return self._tiled(wanted, workspace, known.total)
+
+    def _tiled(
+        self, wanted: Wanted, workspace: Workspace, total: Tensor | None = None
+    ) -> Statistics:
+        """Materialises some samples at a time, or some outputs of one; ``total`` if known."""
         self.how = "tiles"
-        outputs, inputs = self.b.shape[3], self.a.shape[3]
-        total = None  # from the tile, unless sums over outputs and inputs are smaller
-        fewer = self.b.shape[2] * (outputs + inputs) < outputs * inputs
-        if fewer and (wanted.total or wanted.spread):
-            total = self._total()
-        parts = []
+        outputs = self.b.shape[3]
         block = max(1, outputs * workspace.tile // max(self.entries, 1))
+        if wanted.spread:  # deviations are from the mean of everything
+            block = outputs
+        parts = []
         for lo, hi in workspace.chunks(self.samples, self.entries):
             sums = None if total is None else total[lo:hi]
-            if block >= outputs or wanted.spread:
-                rows = self._product(self.b[lo:hi], self.a[lo:hi], workspace.scratch)
-                parts.append(
-                    of_rows(rows.reshape(hi - lo, -1), wanted, workspace.scratch, sums, spoil=True)
-                )
-                continue
-            blocks = [
-                of_rows(
-                    self._product(
-                        self.b[lo:hi, :, :, start : start + block],
-                        self.a[lo:hi],
-                        workspace.scratch,
-                    ).reshape(hi - lo, -1),
-                    wanted,
-                    workspace.scratch,
-                    spoil=True,
-                )
-                for start in range(0, outputs, block)
-            ]
+            blocks = []
+            for start in range(0, outputs, block):
+                b = self.b[lo:hi, :, :, start : start + block]
+                rows = self._product(b, self.a[lo:hi], workspace.scratch).view(hi - lo, -1)
+                blocks.append(of_rows(rows, wanted, workspace.scratch, sums, spoil=True))
             parts.append(merge(blocks, wanted))
         return concatenated(parts)
+
+    def _closed(self, wanted: Wanted, tiles: bool) -> Statistics | None:
+        """Total, spread and 2-norm without the entries, as far as that is cheaper than a pass.
+
+        Args:
+            wanted: What is asked for.
+            tiles: Whether there will be tiles anyway.
+
+        Returns:
+            What was found; None if not even the total is cheaper.
+        """
+        _, _, positions, outputs = self.b.shape
+        inputs = self.a.shape[3]
+        if positions * (outputs + inputs) > outputs * inputs:
+            return None
+        squares = 2.0 in wanted.norms or wanted.spread
+        if tiles and positions**2 * (outputs + inputs) > PASS * outputs * inputs:
+            squares = False
+        total = self._total() if wanted.total or wanted.spread else None
+        if not squares:
+            alone = not tiles and not wanted.spread and 2.0 not in wanted.norms
+            return Statistics(self.entries, total=total) if tiles or alone else None
+        return self._gram(wanted, total) or (
+            Statistics(self.entries, total=total) if tiles else None
+        )
 
     def _total(self) -> Tensor:
         """The sum of all entries, by sums over outputs and inputs, shape (N,)."""
@@ -240,26 +267,17 @@ class OuterSum(PerSampleGradient):
             {p: of_b.norms[p] * of_a.norms[p] for p in wanted.norms},
         )
 
-    def _gram(self, wanted: Wanted) -> Statistics | None:
-        """Norm and spread from T x T products, where those are smaller; None if not exact."""
-        _, groups, positions, outputs = self.b.shape
-        inputs = self.a.shape[3]
-        only = wanted._replace(total=False, spread=False, norms=wanted.norms - {2.0}) == Wanted()
-        if not only or positions * (outputs + inputs) > outputs * inputs:
-            return None
-        self.how = "closed form"
-        if 2.0 not in wanted.norms and not wanted.spread:
-            return Statistics(self.entries, total=self._total())
+    def _gram(self, wanted: Wanted, total: Tensor | None) -> Statistics | None:
+        """Norm and spread from T x T products; None where they lost digits."""
+        groups = self.b.shape[1]
         b, a = self.b.flatten(0, 1), self.a.flatten(0, 1)
         product = torch.bmm(b, b.transpose(1, 2)).mul_(torch.bmm(a, a.transpose(1, 2)))
         diagonal = product.diagonal(dim1=1, dim2=2).sum(1).view(-1, groups).sum(1)
         squared = product.sum((1, 2)).view(-1, groups).sum(1)
         doubtful = squared < TRUSTED_GRAM * diagonal
-        total = spread = None
-        if wanted.total or wanted.spread:
-            total = self._total()
+        spread = None
         if wanted.spread and total is not None:
-            spread = squared - total * total / self.entries
+            spread = torch.addcmul(squared, total, total, value=-1 / self.entries)
             doubtful |= spread < CANCELLATION * squared
         if any_true(doubtful):
             return None
@@ -274,13 +292,15 @@ class Rows(PerSampleGradient):
         ids: Which row each position adds to, shape (N, T), int64; -1 adds nowhere.
         values: What it adds, shape (N, T, D).
         rows: How many rows the table has.
+        shape: The table's shape, where that is not (rows, D).
     """
 
     how = "touched rows"
 
-    def __init__(self, ids: Tensor, values: Tensor, rows: int) -> None:
+    def __init__(self, ids: Tensor, values: Tensor, rows: int, shape: Shape | None = None) -> None:
         self.samples = ids.shape[0]
-        self.shape = (rows, values.shape[-1])
+        self.table = (rows, values.shape[-1])
+        self.shape = shape or self.table
         self.ids = ids
         self.values = widened(values)
 
@@ -290,17 +310,17 @@ class Rows(PerSampleGradient):
 
     def dense(self, lo: int, hi: int) -> Tensor:
         """Adds every position to its row."""
-        rows, width = self.shape
+        rows, width = self.table
         samples, positions = (self.ids[lo:hi] >= 0).nonzero(as_tuple=True)
         target = samples * rows + self.ids[lo:hi][samples, positions]
         table = self.values.new_zeros(((hi - lo) * rows, width))
         table.index_add_(0, target, self.values[lo:hi][samples, positions])
-        return table.view(hi - lo, rows, width)
+        return table.view(hi - lo, *self.shape)
 
     def statistics(self, wanted: Wanted, workspace: Workspace) -> Statistics:
         """Sums positions by (sample, row), in order, and pads samples to equally many rows."""
         length = self.ids.shape[1]
-        width = self.shape[1]
+        width = self.table[1]
         parts = []
         for lo, hi in workspace.chunks(self.samples, length * width):
             ids, order = self.ids[lo:hi].sort(dim=1, stable=True)
@@ -311,8 +331,8 @@ class Rows(PerSampleGradient):
             rank = new.cumsum(1) - 1
             summed = torch.zeros_like(values)
             summed.scatter_add_(1, rank[:, :, None].expand(-1, -1, width), values)
-            shown = min(length, self.shape[0])  # ids < 0 are zeros, so one rank too many is cut off
-            rows = summed if length <= self.shape[0] else summed[:, : shown + 1]
+            # there are at most as many ranks as rows, and one for ids < 0, whose values are zeros
+            rows = summed[:, : self.table[0] + 1]
             parts.append(_with_zeros(rows.flatten(1), self.entries, wanted, workspace))
         return concatenated(parts)
 

@@ -36,13 +36,11 @@ class Graph(NamedTuple):
     root: Edge
     targets: list[Edge | None]
     seen: set[Node]
+    inputs_of: dict[Node, list[Edge | None]]
 
     def inputs(self, node: Node) -> list[Edge | None]:
         """The edges of a node's inputs, None for those that lead to no target."""
-        return [
-            Edge(child, output) if child in self.reaching else None
-            for child, output in node.next_functions
-        ]
+        return self.inputs_of[node]
 
 
 def shape_of(edge: Edge) -> Shape:
@@ -78,26 +76,33 @@ def walk(loss: Tensor, targets: Sequence[Tensor]) -> Graph:
     found: list[Edge | None] = [None] * len(targets)
     reaching: set[Node] = set()
     finished: list[Node] = []
-    seen: set[Node] = set()
+    children_of: dict[Node, Sequence[tuple[Node, int]]] = {}
+    inputs_of: dict[Node, list[Edge | None]] = {}
     stack: list[tuple[Node, bool]] = [(root_node, False)] if root_node is not None else []
     while stack:
         node, expanded = stack.pop()
         if expanded:
-            if any(child in reaching for child, _ in node.next_functions):
+            inputs = [
+                Edge(child, output) if child in reaching else None
+                for child, output in children_of[node]
+            ]
+            if node not in reaching and any(inputs):
                 reaching.add(node)
-            finished.append(node)
+            if node in reaching:
+                inputs_of[node] = inputs
+                finished.append(node)
             continue
-        if node in seen:
+        if node in children_of:
             continue
-        seen.add(node)
+        children_of[node] = node.next_functions
         if is_leaf(node) and id(node.variable) in wanted_leaves:
             found[wanted_leaves[id(node.variable)]] = Edge(node, 0)
             reaching.add(node)
         if node in inner_nodes:
             reaching.add(node)
         stack.append((node, True))
-        stack.extend((child, False) for child, _ in node.next_functions if child is not None)
+        stack.extend((child, False) for child, _ in children_of[node] if child is not None)
     for i, edge in inner:
-        found[i] = edge if edge.node in seen else None
-    order = [node for node in reversed(finished) if node in reaching]
-    return Graph(order, reaching, Edge(root_node, loss.output_nr), found, seen)
+        found[i] = edge if edge.node in children_of else None
+    root = Edge(root_node, loss.output_nr)
+    return Graph(finished[::-1], reaching, root, found, set(children_of), inputs_of)

@@ -123,16 +123,17 @@ def _consumers_by_target(
     refused: dict[Edge, str] = {}
     targets = {edge for edge in graph.targets if edge is not None}
     for node in graph.order:
-        if is_leaf(node):
-            continue
-        output = _owned_output(node, states)
+        shared = [
+            (index, source)
+            for index, source in enumerate(graph.inputs(node))
+            if source is not None and isinstance(states.get(source), Shared)
+        ]
+        output = _owned_output(node, states) if shared else None
         if output is None:
             continue
         ownership = states[output]
         assert not isinstance(ownership, Shared | Mixed)
-        for index, source in enumerate(graph.inputs(node)):
-            if source is None or not isinstance(states.get(source), Shared):
-                continue
+        for index, source in shared:
             use = Use(
                 node,
                 index,

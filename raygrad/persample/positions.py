@@ -5,6 +5,7 @@ this is a view or one transpose; where a probe found an owner for each position 
 routed samples) positions are gathered, and samples with fewer get zeros, which add nothing.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -97,9 +98,7 @@ def sum_to_shape(values: Tensor, ownership: Ownership, samples: int, shape: Shap
         Shape (N, *shape).
     """
     if isinstance(ownership, Owners):
-        leading = values.ndim - 1
-        flat = _gathered(values.reshape(-1, values.shape[-1]), ownership, samples, leading).sum(1)
-        return _fold_last(flat, shape, samples)
+        return _scattered(values, ownership.owner, samples, shape)
     dim, inner = ownership
     outer = values.shape[dim] // (samples * inner)
     split = split_axis(values, dim, (outer, samples, inner)).movedim(dim + 1, 0)
@@ -113,7 +112,14 @@ def sum_to_shape(values: Tensor, ownership: Ownership, samples: int, shape: Shap
     return split.sum(summed).reshape(samples, *shape)
 
 
-def _fold_last(flat: Tensor, shape: Shape, samples: int) -> Tensor:
-    if shape and shape[-1] == flat.shape[-1]:
-        return flat.reshape(samples, *shape)
-    return flat.sum(-1).reshape(samples, *shape)
+def _scattered(values: Tensor, owner: Tensor, samples: int, shape: Shape) -> Tensor:
+    """Adds every position to its sample, and there to the place that was broadcast to it."""
+    lead = shape[:-1]
+    places = math.prod(lead)
+    place = torch.arange(places, device=owner.device).view(lead).expand(owner.shape)
+    if not shape or shape[-1] != values.shape[-1]:
+        values = values.sum(-1, keepdim=True)
+    known = owner >= 0
+    summed = values.new_zeros((samples * places, values.shape[-1]))
+    summed.index_add_(0, (owner * places + place)[known], values[known])
+    return summed.view(samples, *shape)

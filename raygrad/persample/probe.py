@@ -117,6 +117,8 @@ def _projections(
 
 @torch.no_grad()
 def _project(gradient: Tensor) -> Projection:
+    if gradient.is_complex():
+        gradient = torch.view_as_real(gradient).flatten(-2)
     wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
     if wide.ndim < 2:
         return wide, wide.abs()

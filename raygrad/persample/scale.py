@@ -86,8 +86,8 @@ def _only_way(graph: Graph, edge: Edge) -> bool:
         node = stack.pop()
         if node in ends:
             return False
-        for child, _ in node.next_functions:
-            if child in graph.reaching and child is not edge.node and child not in seen:
-                seen.add(child)
-                stack.append(child)
+        for child in graph.inputs(node):
+            if child is not None and child.node is not edge.node and child.node not in seen:
+                seen.add(child.node)
+                stack.append(child.node)
     return True

@@ -18,11 +18,12 @@ class Tally:
 
     Args:
         loss: Shape (N,), for the device.
+        scratch: Buffers, kept from batch to batch where the caller keeps them.
     """
 
-    def __init__(self, loss: Tensor) -> None:
+    def __init__(self, loss: Tensor, scratch: Scratch) -> None:
         self.loss = loss
-        self.workspace = Workspace(Scratch())
+        self.workspace = Workspace(scratch)
         self._parts: dict[int, list[Statistics]] = {}
         self._small: dict[tuple[int, torch.dtype], list[Tensor]] = {}
         self._wanted: dict[int, Wanted] = {}

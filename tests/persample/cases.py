@@ -128,6 +128,13 @@ def windows(self, x):
     return x.view(n, -1)
 
 
+def written(self, x):
+    x = x * 2
+    x[:, :1] += self.token
+    x[1:2, 1:3] *= self.scale
+    return x
+
+
 def conv(cls, *args, **kwargs):
     return lambda: cls(*args, **kwargs)
 
@@ -227,6 +234,19 @@ CASES = [
     Case("embedding-bag-sum", lambda: Bag("sum"), (4, 5), tokens=9),
     Case("embedding-bag-mean", lambda: Bag("mean"), (4, 5), tokens=9),
     Case("embedding-bag-weighted", lambda: Bag("sum", weighted=True), (4, 5), tokens=9),
+    Case(
+        "indexed-table",
+        with_parameters(lambda m, x: m.t[x - 3] * m.t[x[:, :1]], t=(9, 2, 3)),
+        (4, 5),
+        tokens=9,
+    ),
+    Case("written-in-place", with_parameters(written, token=(1, 4), scale=(2, 4)), (3, 5, 4)),
+    Case(
+        "written-in-place-time-first",
+        with_parameters(written, token=(1, 4), scale=(2, 4)),
+        (5, 3, 4),
+        axis=1,
+    ),
     Case("tied", Tied, (4, 5), tokens=11),
     Case("twice", Twice, (4, 6)),
     Case("add", with_parameters(lambda m, x: x + m.b, b=(3, 1)), (4, 3, 5)),

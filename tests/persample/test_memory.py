@@ -1,5 +1,8 @@
 """Memory follows the bound, and running out of it halves the chunk."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -89,3 +92,28 @@ def test_tiles_do_not_grow_with_the_batch():
         buffers = engine.tally.workspace.scratch._buffers.values()
         sizes.append(sum(buffer.numel() for buffer in buffers))
     assert sizes[0] == sizes[1] <= 2**21
+
+
+class Watched:
+    """Lives as long as the node that it is attached to."""
+
+
+@pytest.mark.parametrize("transform", [None, torch.abs])
+def test_nothing_of_a_batch_outlives_the_call(transform):
+    """No cycle keeps the graph until the garbage collector comes by."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5))
+    collector = GradientMetricCollector(PNorm(net, grad_transform=transform))
+    gc.collect()
+    gc.disable()
+    try:
+        hidden = net[:2](torch.randn(4, 2, 6, 6))
+        hidden.grad_fn.metadata["watched"] = watched = Watched()
+        watched = weakref.ref(watched)
+        loss = net[2:](hidden).sin().sum(1)
+        del hidden
+        collector(loss)
+        del loss
+        assert watched() is None
+    finally:
+        gc.enable()

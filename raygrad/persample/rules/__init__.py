@@ -17,8 +17,9 @@ from raygrad.persample.rules.elementwise import (
     SUB,
     WHERE,
 )
-from raygrad.persample.rules.embedding import EMBEDDING, EMBEDDING_BAG
-from raygrad.persample.rules.linear import ADDMM, BADDBMM, BMM, LINEAR, MM, MV
+from raygrad.persample.rules.embedding import EMBEDDING, EMBEDDING_BAG, INDEX
+from raygrad.persample.rules.inplace import COPY_SLICES
+from raygrad.persample.rules.linear import ADDMM, BADDBMM, BMM, GROUPED, LINEAR, MM, MV
 from raygrad.persample.rules.normalization import BATCH_NORM, GROUP_NORM, LAYER_NORM, RMS_NORM
 from raygrad.persample.rules.rule import Rule, Use
 
@@ -31,6 +32,7 @@ RULES: dict[str, dict[int, Rule]] = {
     "BaddbmmBackward0": BADDBMM,
     "MvBackward0": MV,
     "LinearBackward0": LINEAR,
+    "GroupedMmBackward0": GROUPED,
     "ConvolutionBackward0": CONVOLUTION,
     "NativeBatchNormBackward0": BATCH_NORM,
     "CudnnBatchNormBackward0": BATCH_NORM,
@@ -39,6 +41,7 @@ RULES: dict[str, dict[int, Rule]] = {
     "FusedRmsNormBackward0": RMS_NORM,
     "EmbeddingBackward0": EMBEDDING,
     "EmbeddingBagBackward0": EMBEDDING_BAG,
+    "IndexBackward0": INDEX,
     "AddBackward0": ADD,
     "SubBackward0": SUB,
     "RsubBackward0": RSUB,
@@ -50,4 +53,5 @@ RULES: dict[str, dict[int, Rule]] = {
     "ExpandBackward0": EXPAND,
     "WhereBackward0": WHERE,
     "RepeatBackward0": REPEAT,
+    "torch::autograd::CopySlices": COPY_SLICES,
 }

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from raygrad.persample.gradient import Dense, PerSampleGradient, widened
 from raygrad.persample.ownership import Axis
-from raygrad.persample.rules.rule import Rule, Use, broadcasts
+from raygrad.persample.rules.rule import Rule, Use, always
 
 
 def _broadcast(values: Callable[[Use, Tensor], Tensor], *needs: str) -> Rule:
@@ -16,7 +16,7 @@ def _broadcast(values: Callable[[Use, Tensor], Tensor], *needs: str) -> Rule:
     def gradient(use: Use, grad: Tensor) -> PerSampleGradient:
         return use.broadcast(values(use, widened(grad)))
 
-    return Rule(gradient, broadcasts, needs)
+    return Rule(gradient, always, needs)
 
 
 _PLAIN = _broadcast(lambda use, grad: grad)

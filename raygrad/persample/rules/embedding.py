@@ -69,5 +69,23 @@ def _refuses_bag(use: Use) -> str | None:
     return leading(lambda use: 1)(use)
 
 
+def indexed(use: Use, grad: Tensor) -> PerSampleGradient:
+    """A table that is indexed along its first axis alone."""
+    ids = use.saved("indices")[0].long()
+    rows = use.shape[0]
+    values = grad.reshape(*ids.shape, -1)
+    wrapped = torch.where(ids < 0, ids + rows, ids)
+    shifted = use.arrange(wrapped[..., None] + 1, ids.ndim)[..., 0] - 1
+    return Rows(shifted, use.arrange(values, ids.ndim), rows, use.shape)
+
+
+def _refuses_indexed(use: Use) -> str | None:
+    indices = use.saved("indices")
+    if len(indices) != 1 or indices[0].dtype == torch.bool:
+        return "indexes along several axes, or by a mask"
+    return leading(lambda use: use.saved("indices")[0].ndim)(use)
+
+
 EMBEDDING = {0: Rule(embedding, _refuses_embedding, ("indices",))}
+INDEX = {0: Rule(indexed, _refuses_indexed, ("indices",))}
 EMBEDDING_BAG = {0: Rule(embedding_bag, _refuses_bag, ("indices", "offsets"))}

@@ -6,7 +6,7 @@ from torch import Tensor
 from raygrad.persample.gradient import Dense, OuterSum, PerSampleGradient
 from raygrad.persample.ownership import Axis
 from raygrad.persample.positions import Owners, Ownership, arrange, can_arrange
-from raygrad.persample.rules.rule import Rule, Use, broadcasts, leading
+from raygrad.persample.rules.rule import Rule, Use, always, leading
 
 
 def _scaled(tensor: Tensor, factor: float) -> Tensor:
@@ -64,8 +64,9 @@ def _stacked(tensor: Tensor, ownership: Ownership, samples: int) -> Tensor:
     block = torch.arange(stack, device=tensor.device)[:, None]
     owner = ownership.owner
     keyed = Owners(torch.where(owner < 0, owner, owner * stack + block).reshape(-1))
-    apart = arrange(tensor.reshape(stack * rows, features), keyed, samples * stack, 1)
-    return apart.view(samples, stack, *apart.shape[1:])
+    return _apart(
+        arrange(tensor.reshape(stack * rows, features), keyed, samples * stack, 1), samples
+    )
 
 
 def _stack_right(name: str) -> Rule:
@@ -123,12 +124,42 @@ def _all_but_last(use: Use) -> int:
     return len(use.output) - 1
 
 
-ADDMM = {0: Rule(add_bias, broadcasts), 1: _left("mat2"), 2: _right("mat1")}
+def grouped(use: Use, grad: Tensor) -> PerSampleGradient:
+    """Mixtures of experts: rows (M, I) sorted by expert, weight (E, I, O)."""
+    ends = use.saved("offs")
+    experts = use.shape[0]
+    rows = torch.arange(grad.shape[0], device=grad.device)
+    expert = torch.searchsorted(ends.to(rows), rows, right=True).clamp(max=experts - 1)
+    if isinstance(use.ownership, Owners):
+        owner = use.ownership.owner
+    else:
+        owner = rows // use.ownership.inner % use.samples
+    keyed = Owners(torch.where(owner < 0, owner, owner * experts + expert))
+    b, a = (
+        _apart(arrange(each, keyed, use.samples * experts, 1), use.samples)
+        for each in (grad, use.saved("self"))
+    )
+    return OuterSum(b, a, use.shape, (0, 2, 1))
+
+
+def _apart(arranged: Tensor, samples: int) -> Tensor:
+    """From (N x E, T, F) to (N, E, T, F)."""
+    return arranged.view(samples, -1, *arranged.shape[1:])
+
+
+def _refuses_grouped(use: Use) -> str | None:
+    if len(use.shape) != 3 or len(use.output) != 2:
+        return "groups lie along another axis than the rows"
+    return leading(lambda use: 1)(use)
+
+
+ADDMM = {0: Rule(add_bias, always), 1: _left("mat2"), 2: _right("mat1")}
 MM = {0: _left("mat2"), 1: _right("self")}
 BMM = {0: _stack_left("mat2"), 1: _stack_right("self")}
-BADDBMM = {0: Rule(add_bias, broadcasts), 1: _stack_left("batch2"), 2: _stack_right("batch1")}
+BADDBMM = {0: Rule(add_bias, always), 1: _stack_left("batch2"), 2: _stack_right("batch1")}
+GROUPED = {1: Rule(grouped, _refuses_grouped, ("self", "offs"))}
 MV = {1: Rule(matrix_vector, leading(lambda use: 1), ("self",))}
 LINEAR = {
     1: Rule(fused_weight, leading(_all_but_last), ("input",)),
-    2: Rule(fused_bias, broadcasts),
+    2: Rule(fused_bias, always),
 }

@@ -26,7 +26,8 @@ def batch_norm_weight(use: Use, grad: Tensor) -> PerSampleGradient:
         mean, scale = use.saved("result1"), use.saved("result2")
     else:
         variance = widened(use.saved("running_var"))
-        mean, scale = use.saved("running_mean"), torch.rsqrt(variance + use.saved("eps"))
+        eps = use.saved("epsilon" if hasattr(use.node, "_saved_epsilon") else "eps")  # cuDNN's name
+        mean, scale = use.saved("running_mean"), torch.rsqrt(variance + eps)
     centred = widened(use.saved("input")) - _on_channels(mean, grad)
     summed = _per_channel(use, centred.mul_(grad))
     return Dense(summed.values * widened(scale))
