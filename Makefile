@@ -27,7 +27,8 @@ lint: .venv/bin/raygrad  ## Check style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/bin/raygrad  ## Measure, and write benchmarks/RESULTS.md
+bench: .venv/bin/raygrad  ## Measure beside other packages, and write benchmarks/RESULTS.md
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove the demo's files and all caches, but not .venv
