@@ -123,9 +123,12 @@ class Workplace:
     def go(self) -> None:
         (self.folder / "go").touch()
 
+    def write_spec(self) -> None:
+        (self.folder / "job.yaml").write_text(yaml.safe_dump(self.spec))
+
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         """`raygrad run`, in a process group of its own, as a terminal gives it one."""
-        (self.folder / "job.yaml").write_text(yaml.safe_dump(self.spec))
+        self.write_spec()
         return subprocess.Popen(
             [Path(sys.executable).with_name("raygrad"), "run", "job.yaml", *arguments],
             cwd=self.folder,

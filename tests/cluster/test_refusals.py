@@ -1,0 +1,50 @@
+"""Jobs that would wait for ever are refused, and say what for."""
+
+import pytest
+from workplace import interrupt, wait_until
+
+pytestmark = pytest.mark.cluster
+
+
+def test_actors_that_this_machine_can_not_place_are_refused(workplace):
+    workplace.spec["actors"] = {"cpus": 1000.0, "gpus": 3.0}
+    refused = workplace.run()
+    assert refused.returncode == 2
+    assert "actors.cpus: 1 actors of 1000 CPUs and a reader of 0.4 need 1000.4" in refused.stderr
+    assert "actors.gpus: 3 GPUs are asked for; there are 0" in refused.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_told(workplace):
+    failed = workplace.run("--address", "127.0.0.1:1")
+    assert failed.returncode == 1
+    assert "no Ray cluster answers at 127.0.0.1:1" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_an_interrupt_before_the_first_score_stops_at_once(workplace):
+    process = workplace.start()
+    wait_until((workplace.folder / "table" / "_raygrad" / "plan").exists, process)
+    wait_until(lambda: "starting" in process.stderr.readline(), process)
+    interrupt(process)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode in (0, 130), err
+    if process.returncode == 130:
+        assert "Traceback" not in err
+
+
+def test_a_file_that_became_shorter_leaves_the_job_unfinished(workplace, monkeypatch):
+    """The driver says so, rather than calling itself done."""
+    import pyarrow.parquet as pq
+
+    from raygrad import validate
+    from raygrad.cluster.run import run
+    from raygrad.errors import JobFailedError
+
+    workplace.write_spec()
+    monkeypatch.chdir(workplace.folder)
+    job = validate.prepare("job.yaml")
+    path = workplace.folder / "inputs" / "b.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 100), path, row_group_size=20)
+    with pytest.raises(JobFailedError, match="40 rows got no score"):
+        run(job)
+    assert len(workplace.table()) == 200
