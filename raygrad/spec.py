@@ -96,7 +96,7 @@ class SourceSpec(_Section):
 class FieldSpec(_Section):
     """One argument of the model: the column that it comes from and how it becomes a tensor."""
 
-    column: str
+    column: str = Field(description="The source's column.")
     decode: Literal["image", "tensor"] = Field(
         "tensor", description="image: encoded bytes; tensor: numbers, lists or fixed-shape tensors."
     )
@@ -131,7 +131,9 @@ class ModelSpec(_Section):
     """How each actor makes its replica of the model."""
 
     factory: str = Field(description="module:function that returns a torch.nn.Module.")
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the factory."
+    )
     checkpoint: str | None = Field(None, description="Path or URI of a state dict.")
     logits: Annotated[
         Any,
@@ -143,7 +145,7 @@ class ModelSpec(_Section):
 class ActorsSpec(_Section):
     """The pool of scoring processes."""
 
-    min: int = Field(1, ge=1)
+    min: int = Field(1, ge=1, description="How many there are at least.")
     max: int | None = Field(
         None, ge=1, description="By default one a GPU, or one for each two CPUs."
     )
@@ -157,25 +159,31 @@ class JobSpec(_Section):
     """A whole job. Relative paths are relative to the folder that raygrad runs in."""
 
     output: str = Field(description="Path or URI of the table.")
-    sources: Annotated[list[SourceSpec], Field(min_length=1)]
+    sources: Annotated[list[SourceSpec], Field(min_length=1)] = Field(
+        description="What is scored; see sources below."
+    )
     input: Annotated[
         dict[str, FieldSpec], BeforeValidator(_fields_by_keyword), Field(min_length=1)
-    ] = Field(description="The model's argument, or keyword arguments by name.")
-    model: ModelSpec
+    ] = Field(description="The model's argument, or keyword arguments by name; see input below.")
+    model: ModelSpec = Field(description="See model below.")
     metrics: Annotated[dict[str, _MetricNames], Field(min_length=1)] = Field(
         description="For each target, a module's or parameter's name or all, its metrics."
     )
-    loss: Annotated[str, AfterValidator(_known_loss)] = "pseudo_label"
+    loss: Annotated[str, AfterValidator(_known_loss)] = Field(
+        "pseudo_label", description="What is differentiated; see the losses above."
+    )
     keep: list[str] = Field(default_factory=list, description="Columns passed through.")
     label: str | None = Field(None, description="Column of true classes; validate shows accuracy.")
-    batch_size: int = Field(64, ge=1)
-    rows_per_file: int = Field(50_000, ge=1)
+    batch_size: int = Field(64, ge=1, description="Rows that the model is called with.")
+    rows_per_file: int = Field(50_000, ge=1, description="Rows of a score file, about.")
     max_errors: Annotated[
         Any,
         BeforeValidator(_rows_or_share),
         WithJsonSchema({"type": ["integer", "number", "null"], "minimum": 0}),
     ] = Field(None, description="Rows or share; by default 10 %, and at least 100 rows.")
-    actors: ActorsSpec = Field(default_factory=lambda: ActorsSpec.model_validate({}))
+    actors: ActorsSpec = Field(
+        default_factory=lambda: ActorsSpec.model_validate({}), description="See actors below."
+    )
 
 
 def parse(document: Any) -> tuple[dict[str, Any], list[Fault]]:

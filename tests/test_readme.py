@@ -1,6 +1,5 @@
 """Every command and snippet of the README runs, in a copy of the repository."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -50,20 +49,16 @@ def test_command(command, checkout):
     run(command, checkout)
 
 
-@pytest.mark.parametrize("snippet", OF_KIND["python"], ids=range(len(OF_KIND["python"])))
-def test_python(snippet, checkout):
+def test_python(checkout, monkeypatch, capsys):
+    """All snippets in their order, as a reader types them into one session."""
+    monkeypatch.chdir(checkout)
     namespace: dict = {}
-    folder = os.getcwd()
-    os.chdir(checkout)
-    try:
+    for snippet in OF_KIND["python"]:
         exec(snippet, namespace)
-    finally:
-        os.chdir(folder)
-    if "metrics" in namespace:
-        assert namespace["metrics"].shape == (8, 5)
-    if "unusual" in namespace:
-        unknown = namespace["unusual"]["dataset"] != "mnist"
-        assert unknown.mean() > 0.5, "most of the unusual images are unknown ones"
+    assert namespace["metrics"].shape == (8, 5)
+    assert "AddmmBackward0" in capsys.readouterr().out
+    unknown = namespace["unusual"]["dataset"] != "mnist"
+    assert unknown.mean() > 0.5, "most of the unusual images are unknown ones"
 
 
 @pytest.mark.parametrize("query", OF_KIND["sql"])

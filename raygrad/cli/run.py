@@ -27,7 +27,7 @@ def run(
 ) -> None:
     """Score what is open of the job SPEC, a YAML file.
 
-    Running it again scores only what is not yet in the table.
+    Running it again scores only what is not yet in the table. The exit codes are in raygrad --help.
     """
     with exit_codes():
         from raygrad import validate

@@ -1,0 +1,67 @@
+"""docs/spec.md: every key of a job's spec, from the models that validate it.
+
+Run as ``python -m raygrad.cli.spec_page > docs/spec.md``; a test compares the page.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from raygrad.confidence import CONFIDENCE
+from raygrad.losses import LOSSES
+from raygrad.metrics import METRICS
+from raygrad.sources import SOURCES
+from raygrad.spec import ActorsSpec, FieldSpec, JobSpec, ModelSpec, SourceSpec
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "The job": JobSpec,
+    "sources": SourceSpec,
+    "input": FieldSpec,
+    "model": ModelSpec,
+    "actors": ActorsSpec,
+}
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    metrics = ", ".join(METRICS)
+    lines = [
+        "# The spec of a job",
+        "",
+        "Made from `raygrad/spec.py` by `python -m raygrad.cli.spec_page`. Relative paths are "
+        "relative to the",
+        "folder that raygrad runs in. [jobs/demo.yaml](../jobs/demo.yaml) is an example.",
+        "",
+        f"- Source formats: {', '.join(SOURCES)}.",
+        f"- Losses: {', '.join(LOSSES)}.",
+        f"- Metrics: {metrics}, and p-norms such as l1, l2, l0.5 or linf.",
+        f"- Forward-only scores, in every table: {', '.join(CONFIDENCE)}.",
+        "",
+    ]
+    for title, model in SECTIONS.items():
+        lines += [f"## {title}", "", (model.__doc__ or "").strip(), ""]
+        lines += ["| key | default | meaning |", "|-|-|-|", *_rows(model), ""]
+    return "\n".join(lines)
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            default = "required"
+        elif field.default_factory is not None:
+            default = "empty"
+        else:
+            default = f"`{_shown(field.default)}`"
+        yield f"| `{name}` | {default} | {field.description or ''} |"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
