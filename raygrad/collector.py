@@ -219,7 +219,8 @@ class GradientMetricCollector:
         for why, concerned in reasons.items():
             self._warn_once(
                 f"{_listed(concerned)}: one backward a sample, which is slow ({why}); "
-                "raygrad.explain shows the share of time"
+                "raygrad.explain shows the share of time",
+                stacklevel=6,
             )
         return interacting
 
@@ -238,12 +239,12 @@ class GradientMetricCollector:
                 f"{message}, or set on_interaction='reference' to differentiate each sample's loss "
                 "through the whole batch"
             )
-        self._warn_once(message)
+        self._warn_once(message, stacklevel=7)
 
-    def _warn_once(self, message: str) -> None:
+    def _warn_once(self, message: str, stacklevel: int) -> None:
         if message not in self._warned:
             self._warned.add(message)
-            warnings.warn(message, stacklevel=6)
+            warnings.warn(message, stacklevel=stacklevel - 1)
 
     def _columns(self, engine: Engine, places: Sequence[Sequence[int]]) -> list[Tensor]:
         """One tensor (N, dim) a metric; metrics of the same targets share the merging."""

@@ -104,7 +104,8 @@ class Convolution(PerSampleGradient):
             or positions**2 * (outputs + inputs) < PASS * outputs * inputs
         )
         unfolded_size = self.x.shape[2] * len(self.taps) * positions
-        per_sample = max(self.entries, unfolded_size) if unfold else self.entries
+        # what is unfolded fills one chunk, and is multiplied tile by tile
+        per_sample = unfolded_size if unfold else self.entries
         parts = []
         for lo, hi in workspace.chunks(self.samples, per_sample):
             if unfold:
