@@ -10,6 +10,7 @@ from benchmarks.measure import Plan, Row, measure
 from benchmarks.metric_sets import METRIC_SETS
 from benchmarks.nets import NETS
 from benchmarks.peers import PEERS
+from benchmarks.startup import help_time
 
 RIVALS = [name for name, peer in PEERS.items() if not peer.baseline and name != "ours"]
 # raygrad is measured with every metric set; the others with the dearest and the cheapest, which
@@ -64,7 +65,7 @@ def main() -> None:
         for size in options.batches:
             runs.append(measure(net, size, plan))
             report.show(runs[-1])
-            described = described or machine.describe()
+            described = described or {**machine.describe(), "raygrad --help": help_time()}
             if not options.quick:
                 report.write(options.output, described, runs)
     if not options.quick:
