@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from raygrad.persample.graph import Edge, Node, Shape, shape_of
+from raygrad.persample.graph import Node, Shape
 from raygrad.persample.ownership import SHARED, Axis, Mixed, State, reshaped
 
 
@@ -18,7 +18,6 @@ class Op(NamedTuple):
     """What a follower may look at. ``shapes`` has None for inputs that lead to no target."""
 
     node: Node
-    output: int
     axis: Axis
     shape: Shape
     shapes: list[Shape | None]
@@ -44,14 +43,11 @@ class Op(NamedTuple):
 Follower = Callable[[Op], list[State]]
 
 
-def input_states(
-    node: Node, output: Edge, axis: Axis, shapes: list[Shape | None], samples: int
-) -> list[State]:
-    """The states of a node's inputs, given that samples lie along an axis of its output."""
-    op = Op(node, output.output, axis, shape_of(output), shapes, samples)
-    follower = AXES.get(node.name())
+def input_states(op: Op) -> list[State]:
+    """The states of an op's inputs, given that samples lie along an axis of its output."""
+    follower = AXES.get(op.node.name())
     if follower is None:
-        return [op.mixed("is not in the table of known ops")] * len(shapes)
+        return [op.mixed("is not in the table of known ops")] * len(op.shapes)
     return follower(op)
 
 
