@@ -60,7 +60,8 @@ def trace(graph: Graph, samples: int) -> Trace:
         graph: From the loss to the targets.
         samples: N, at least 2; with one sample there is nothing to tell apart.
     """
-    from raygrad.persample.axes import Op, input_states
+    from raygrad.persample.axes import input_states
+    from raygrad.persample.followers import Op
 
     states: dict[Edge, State] = {graph.root: Axis(0)}
     origins: dict[Edge, Mixed] = {}
