@@ -183,22 +183,22 @@ class GradientMetricCollector:
 
         Tensors that the same metrics want, equally often, make a group, which is reduced as one.
         """
-        wanted = [Wanted()] * len(tensors)
-        dense = [False] * len(tensors)
         members: list[list[int]] = [[] for _ in tensors]
-        wishes = [metric.wanted for metric in self._metrics]
-        for number, (wish, own) in enumerate(zip(wishes, places, strict=True)):
+        for number, own in enumerate(places):
             for index in own:
-                if wish is None:
-                    dense[index] = True
-                else:
-                    wanted[index] |= wish
-                    members[index].append(number)
-        groups: dict[tuple[int, ...], int] = {}
-        return [
-            Target(tensor, wanted[i], dense[i], groups.setdefault(tuple(members[i]), len(groups)))
-            for i, tensor in enumerate(tensors)
-        ]
+                members[index].append(number)
+        wishes = [metric.wanted for metric in self._metrics]
+        groups: dict[tuple[int, ...], tuple[Wanted, bool, int]] = {}
+        targets = []
+        for tensor, numbers in zip(tensors, members, strict=True):
+            key = tuple(numbers)
+            if key not in groups:
+                wanted = Wanted()
+                for number in dict.fromkeys(numbers):
+                    wanted |= wishes[number] or Wanted()
+                groups[key] = wanted, any(wishes[n] is None for n in numbers), len(groups)
+            targets.append(Target(tensor, *groups[key]))
+        return targets
 
     def _judge(self, engine: Engine, labels: Sequence[str]) -> frozenset[int]:
         """Raises or warns about targets that are unreached, mixed or without a rule."""

@@ -1,60 +1,53 @@
-"""How each op carries the sample axis from its output to its inputs, as a table.
+"""The ops that carry the sample axis in a known way, as a table from autograd node to follower.
 
-``AXES`` maps an autograd node's name to a follower. A follower is given the sample axis of the
-op's output and says, input by input, where the samples lie: along an axis, nowhere (shared), or
-not to be told (mixed). To teach a new op, add its name to the family that moves data as it does.
+To teach a new op, add its name to the family that moves data as it does.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
-import torch
-
-from raygrad.persample.graph import Edge, Node, Shape, shape_of
-from raygrad.persample.ownership import SHARED, Axis, Mixed, State, reshaped
-
-
-class Op(NamedTuple):
-    """What a follower may look at. ``shapes`` has None for inputs that lead to no target."""
-
-    node: Node
-    output: int
-    axis: Axis
-    shape: Shape
-    shapes: list[Shape | None]
-    samples: int
-
-    def saved(self, name: str) -> object:
-        """A value that autograd keeps for the op, None if it has none of this name."""
-        return getattr(self.node, f"_saved_{name}", None)
-
-    def dims(self, name: str, ndim: int) -> list[int] | None:
-        """A saved dim or list of dims, counted from the front; None if all are meant."""
-        value = self.saved(name)
-        if value is None:
-            return None
-        listed = [value] if isinstance(value, int) else list(value)  # type: ignore[call-overload]
-        return [_signed(dim) % max(ndim, 1) for dim in listed]
-
-    def mixed(self, why: str, certain: bool = False) -> Mixed:
-        """The state of an input whose samples can't be told apart."""
-        return Mixed(self.node.name(), why, certain)
-
-
-Follower = Callable[[Op], list[State]]
+from raygrad.persample.followers import (
+    Follower,
+    Op,
+    add_batched_matmul,
+    add_matmul,
+    along_dim,
+    as_strided,
+    attention,
+    batch_norm,
+    batched_matmul,
+    concatenate,
+    constant_pad,
+    convolution,
+    cross_entropy,
+    elementwise,
+    embedding_bag,
+    group_norm,
+    grouped_matmul,
+    index,
+    layer_norm,
+    leading_axes,
+    linear,
+    lookup,
+    matmul,
+    matrix_vector,
+    permute,
+    reduction,
+    repeat,
+    reshape,
+    same_axis,
+    select,
+    stack,
+)
+from raygrad.persample.ownership import State
 
 
-def input_states(
-    node: Node, output: Edge, axis: Axis, shapes: list[Shape | None], samples: int
-) -> list[State]:
-    """The states of a node's inputs, given that samples lie along an axis of its output."""
-    op = Op(node, output.output, axis, shape_of(output), shapes, samples)
-    follower = AXES.get(node.name())
+def input_states(op: Op) -> list[State]:
+    """The states of an op's inputs, given that samples lie along an axis of its output."""
+    follower = AXES.get(op.node.name())
     if follower is None:
-        return [op.mixed("is not in the table of known ops")] * len(shapes)
+        return [op.mixed("is not in the table of known ops")] * len(op.shapes)
     return follower(op)
 
 
+<<<<<<< HEAD
 def _signed(value: int) -> int:
     """Autograd shows negative dims as unsigned 64-bit numbers."""
     return value - 2**64 if value >= 2**63 else value
@@ -383,6 +376,8 @@ def _counts_samples(entry: torch.Tensor, at: int, width: int) -> bool:
     return bool((entry == counting).all())
 
 
+=======
+>>>>>>> f9ec875d45e2c3c60fbbdcf78e4241d8d5913bc9
 _FAMILIES: list[tuple[Follower, str]] = [
     (
         elementwise,

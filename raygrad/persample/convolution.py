@@ -13,15 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from raygrad.persample.gradient import (
-    PASS,
-    OuterSum,
-    PerSampleGradient,
-    Workspace,
-    concatenated,
-    widened,
-)
+from raygrad.persample.gradient import PerSampleGradient, Workspace, concatenated, widened
 from raygrad.persample.graph import Shape
+from raygrad.persample.outer import PASS, OuterSum
 from raygrad.persample.positions import split_axis
 from raygrad.persample.reduction import Scratch, of_rows
 from raygrad.persample.statistics import Statistics, Wanted, merge

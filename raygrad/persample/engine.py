@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from raygrad.persample.decide import plan_targets
-from raygrad.persample.gradient import Dense, OwnSlice, PerSampleGradient, Zeros
+from raygrad.persample.gradient import Dense, PerSampleGradient, Zeros
 from raygrad.persample.graph import Edge, Graph, Node, walk
 from raygrad.persample.memory import chunk_entries, halving
 from raygrad.persample.ownership import Axis
@@ -17,6 +17,7 @@ from raygrad.persample.positions import arrange
 from raygrad.persample.reduction import Scratch
 from raygrad.persample.reference import Backwards, Reference
 from raygrad.persample.refusals import refuse_graph, refuse_targets
+from raygrad.persample.rows import OwnSlice
 from raygrad.persample.scale import Start, start_of
 from raygrad.persample.statistics import Statistics, Wanted
 from raygrad.persample.tally import Tally

@@ -61,17 +61,25 @@ def trace(graph: Graph, samples: int) -> Trace:
         samples: N, at least 2; with one sample there is nothing to tell apart.
     """
     from raygrad.persample.axes import input_states
+    from raygrad.persample.followers import Op
 
     states: dict[Edge, State] = {graph.root: Axis(0)}
     origins: dict[Edge, Mixed] = {}
     outputs_of: dict[Node, list[Edge]] = {graph.root.node: [graph.root]}
+    known: dict[Edge, Shape] = {}
+
+    def shape(edge: Edge) -> Shape:
+        if edge not in known:
+            known[edge] = shape_of(edge)
+        return known[edge]
+
     for node in graph.order:
         inputs = graph.inputs(node)
-        shapes = [None if edge is None else shape_of(edge) for edge in inputs]
         for output in outputs_of.get(node, ()):
             state = states[output]
             if isinstance(state, Axis):
-                arriving = input_states(node, output, state, shapes, samples)
+                shapes = [None if edge is None else shape(edge) for edge in inputs]
+                arriving = input_states(Op(node, state, shape(output), shapes, samples))
             else:
                 arriving = [state] * len(inputs)
             for edge, new in zip(inputs, arriving, strict=True):

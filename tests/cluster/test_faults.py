@@ -1,6 +1,7 @@
 """Drivers killed and interrupted in the middle; the rest is scored by the next run."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -33,7 +34,10 @@ def test_a_killed_driver_is_resumed_to_the_table_of_an_undisturbed_run(midway):
     workplace.go()
     resumed = workplace.run()
     assert resumed.returncode == 0, resumed.stderr
-    assert f"{40 * len(published)} were there already" in resumed.stdout
+    scored, before = (int(n) for n in re.findall(r"(\d+) (?:scored|were there)", resumed.stdout))
+    assert scored + before == 240
+    # a worker of the dead driver may have published one more unit before it noticed
+    assert 40 * len(published) <= before < 240
     assert workplace.run("--output", "undisturbed").returncode == 0
     assert workplace.files() == workplace.files("undisturbed")
     assert list(verify(str(workplace.folder / "table"))) == []

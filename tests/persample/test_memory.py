@@ -9,8 +9,8 @@ from torch import nn
 
 from raygrad import GradientMetricCollector
 from raygrad.metrics import MeanStd, PNorm
-from raygrad.persample.gradient import OuterSum
 from raygrad.persample.memory import chunk_entries, halving
+from raygrad.persample.outer import OuterSum
 
 
 def net_loss():

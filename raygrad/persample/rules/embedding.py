@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from raygrad.persample.gradient import PerSampleGradient, Rows, widened
+from raygrad.persample.gradient import PerSampleGradient, widened
 from raygrad.persample.positions import Owners, arrange
+from raygrad.persample.rows import Rows
 from raygrad.persample.rules.rule import Rule, Use, leading
 
 MEAN, MAX = 1, 2  # modes of embedding_bag, as PyTorch numbers them

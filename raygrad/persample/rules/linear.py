@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from raygrad.persample.gradient import Dense, OuterSum, PerSampleGradient
+from raygrad.persample.gradient import Dense, PerSampleGradient
+from raygrad.persample.outer import OuterSum
 from raygrad.persample.ownership import Axis
 from raygrad.persample.positions import Owners, Ownership, arrange, can_arrange
 from raygrad.persample.rules.rule import Rule, Use, always, leading
