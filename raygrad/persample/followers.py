@@ -113,7 +113,7 @@ def along_dim(op: Op) -> list[State]:
     dims = op.dims("dim", ndim)
     if dims is None:
         dims = op.dims("dims", ndim)
-    if dims is None or op.axis.dim in dims:
+    if not dims or op.axis.dim in dims:  # none: along the flattened tensor
         return [op.mixed("works along the axis of the samples")] * len(op.shapes)
     return _each(
         op,
