@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from raygrad.persample.axes import AXES, input_states
-from raygrad.persample.graph import Edge
+from raygrad.persample.followers import Op
 from raygrad.persample.ownership import Axis
 
 N = 4
@@ -133,13 +133,13 @@ def owned(shape: torch.Size, axis: Axis, sample: int) -> Tensor:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_samples_gradient_stays_in_its_own_slices(name):
     out, leaf, place = made(name)
-    edge = Edge(out.grad_fn, out.output_nr)
     shapes = [
         None if child is None else tuple(leaf.shape) if at == place else None
         for at, (child, _) in enumerate(out.grad_fn.next_functions)
     ]
     for dim in (d for d in range(out.ndim) if out.shape[d] % N == 0):
-        claimed = input_states(out.grad_fn, edge, Axis(dim), shapes, N)[place]
+        op = Op(out.grad_fn, out.output_nr, Axis(dim), tuple(out.shape), shapes, N)
+        claimed = input_states(op)[place]
         if not isinstance(claimed, Axis):
             continue
         for sample in range(N):
