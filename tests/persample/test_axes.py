@@ -138,7 +138,7 @@ def test_a_samples_gradient_stays_in_its_own_slices(name):
         for at, (child, _) in enumerate(out.grad_fn.next_functions)
     ]
     for dim in (d for d in range(out.ndim) if out.shape[d] % N == 0):
-        op = Op(out.grad_fn, out.output_nr, Axis(dim), tuple(out.shape), shapes, N)
+        op = Op(out.grad_fn, Axis(dim), tuple(out.shape), shapes, N)
         claimed = input_states(op)[place]
         if not isinstance(claimed, Axis):
             continue
