@@ -21,15 +21,21 @@ def test_a_cluster_that_does_not_answer_is_told(workplace):
     assert "Traceback" not in failed.stderr
 
 
-def test_an_interrupt_before_the_first_score_stops_at_once(workplace):
+def test_an_interrupt_before_anything_is_begun_stops_at_once(workplace):
+    """The actor is still building its model, so that there is nothing in flight to finish."""
+    workplace.spec["model"] |= {
+        "factory": "models:slow_to_build",
+        "arguments": {"folder": str(workplace.folder)},
+    }
+    del workplace.spec["model"]["checkpoint"]
     process = workplace.start()
-    wait_until((workplace.folder / "table" / "_raygrad" / "plan").exists, process)
-    wait_until(lambda: "starting" in process.stderr.readline(), process)
+    wait_until((workplace.folder / "building").exists, process)
     interrupt(process)
     _, err = process.communicate(timeout=90)
-    assert process.returncode in (0, 130), err
-    if process.returncode == 130:
-        assert "Traceback" not in err
+    assert process.returncode == 130, err
+    assert "Stopped at once; run again to go on." in err
+    assert "Traceback" not in err
+    assert workplace.files() == {}
 
 
 def test_a_file_that_became_shorter_leaves_the_job_unfinished(workplace, monkeypatch):

@@ -45,6 +45,19 @@ def patient(wait_after, go):
     return Patient(wait_after, go)
 
 
+def slow_to_build(folder):
+    """Waits for ever, unless it is the driver's call, which is the first."""
+    model = Patient(10**6, os.path.join(folder, "go"))
+    torch.nn.init.constant_(model.fc.weight, 0.1)
+    torch.nn.init.zeros_(model.fc.bias)
+    if os.path.exists(os.path.join(folder, "built")):
+        open(os.path.join(folder, "building"), "w").close()
+        while True:
+            time.sleep(0.02)
+    open(os.path.join(folder, "built"), "w").close()
+    return model
+
+
 def untrained():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
 
