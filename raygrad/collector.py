@@ -23,7 +23,7 @@ OnInteraction = Literal["reference", "raise", "nan"]
 class GradientMetricCollector:
     """Computes gradient metrics sample by sample; a drop-in for that of ``gradient_metrics``.
 
-    One call costs about one training step. The built-in metrics are computed from statistics of
+    One call costs one to two training steps. The built-in metrics are computed from statistics of
     the gradients, which are never there as a whole; user metrics and ``grad_transform`` see them
     a few samples at a time. Where the engine has no rule for an op, the parameters concerned are
     differentiated sample by sample, and a warning says so once; ``raygrad.explain`` says more.
