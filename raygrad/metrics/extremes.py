@@ -9,9 +9,10 @@ from raygrad.metrics.base import GradientMetric, GradTransform, Target, at_least
 from raygrad.persample.statistics import Statistics, Wanted
 
 
-class Max(GradientMetric):
-    """The largest gradient entry; -inf before the first."""
+class _Extreme(GradientMetric):
+    """One entry that is kept, from a start value on."""
 
+    _start: float
     _buffer: Tensor
 
     def __init__(
@@ -22,16 +23,22 @@ class Max(GradientMetric):
         super().__init__(target_layers, grad_transform)
         self.reset()
 
-    def _collect(self, grad: Tensor) -> None:
-        if grad.numel():
-            self._buffer = torch.maximum(self._buffer.to(grad.device), at_least_float32(grad).max())
-
     def _get_metric(self) -> Tensor:
         return self._buffer
 
     def reset(self) -> None:
-        """Sets the maximum to -inf."""
-        self._buffer = torch.tensor(float("-inf"))
+        """Forgets all gradients seen so far."""
+        self._buffer = torch.tensor(self._start)
+
+
+class Max(_Extreme):
+    """The largest gradient entry; -inf before the first."""
+
+    _start = float("-inf")
+
+    def _collect(self, grad: Tensor) -> None:
+        if grad.numel():
+            self._buffer = torch.maximum(self._buffer.to(grad.device), at_least_float32(grad).max())
 
     def _wanted(self) -> Wanted:
         return Wanted(high=True)
@@ -41,29 +48,14 @@ class Max(GradientMetric):
         return (known(statistics.high) * scale)[:, None]
 
 
-class Min(GradientMetric):
+class Min(_Extreme):
     """The smallest gradient entry; +inf before the first."""
 
-    _buffer: Tensor
-
-    def __init__(
-        self,
-        target_layers: Sequence[Target] | Target,
-        grad_transform: GradTransform | None = None,
-    ) -> None:
-        super().__init__(target_layers, grad_transform)
-        self.reset()
+    _start = float("inf")
 
     def _collect(self, grad: Tensor) -> None:
         if grad.numel():
             self._buffer = torch.minimum(self._buffer.to(grad.device), at_least_float32(grad).min())
-
-    def _get_metric(self) -> Tensor:
-        return self._buffer
-
-    def reset(self) -> None:
-        """Sets the minimum to +inf."""
-        self._buffer = torch.tensor(float("inf"))
 
     def _wanted(self) -> Wanted:
         return Wanted(low=True)

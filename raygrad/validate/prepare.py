@@ -34,7 +34,8 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         PlanError: If a source that is still to be read has changed or vanished.
     """
     sections, faults = load(path)
-    faults += checks.output_faults(sections.get("output") if output is None else output)
+    target = sections.get("output") if output is None else output
+    faults += checks.output_faults(target)
     faults += checks.limit_faults(sections, output, limit)
     groups: dict[int, Group] = {}
     model = None
@@ -45,7 +46,6 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
             groups[index], descriptions[index] = found
             faults += checks.column_faults(f"sources[{index}]", descriptions[index], sections)
     if not any(fault.place == "output" for fault in faults):
-        target = sections.get("output") if output is None else output
         faults += checks.overlap_faults(groups, target)
     faults += checks.name_faults(sections)
     faults += checks.transform_faults(sections)
