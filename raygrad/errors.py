@@ -4,6 +4,7 @@
     ├── SpecError (a ValueError)        the job's spec or its input is wrong; nothing was started
     ├── ImportPathError                 an import path names nothing that can be imported
     ├── IdentityError                   the table belongs to another model, loss or metric
+    ├── StorageError (an OSError)       a store can't be reached, refuses, or goes on failing
     ├── TableError                      there is no table, or it isn't what it should be
     ├── PlanError                       the sources are no longer what the plan was made from
     ├── ModelReplicaError               an actor's model is not the one that the driver built
@@ -62,6 +63,10 @@ class ImportPathError(RaygradError):
 
 class IdentityError(RaygradError):
     """A table holds the scores of one identity, and this run has another."""
+
+
+class StorageError(RaygradError, OSError):
+    """A store can't be reached, refuses access, or failed again and again."""
 
 
 class TableError(RaygradError):

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Secret,
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
@@ -181,6 +182,10 @@ class JobSpec(_Section):
         BeforeValidator(_rows_or_share),
         WithJsonSchema({"type": ["integer", "number", "null"], "minimum": 0}),
     ] = Field(None, description="Rows or share; by default 10 %, and at least 100 rows.")
+    storage: dict[str, Secret[dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="For each protocol, as s3, options of its fsspec file system; never shown.",
+    )
     actors: ActorsSpec = Field(
         default_factory=lambda: ActorsSpec.model_validate({}), description="See actors below."
     )
@@ -250,6 +255,8 @@ def _fault(location: tuple[str | int, ...], detail: Any) -> Fault:
         return Fault(place, "is missing")
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if location[0] == "storage":  # may hold secrets
+        return Fault(place, message)
     return Fault(place, f"got {_shown(detail['input'])}; {message}")
 
 

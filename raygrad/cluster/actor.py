@@ -30,9 +30,10 @@ class ScoringActor:
     ) -> None:
         import torch
 
-        from raygrad import models
+        from raygrad import models, storage
         from raygrad.scorer import Scorer
 
+        storage.configure(spec.storage)
         torch.set_num_threads(max(1, int(spec.actors.cpus)))
         model = models.build(spec.model)
         found = models.fingerprint(model)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from raygrad import storage
 from raygrad.cluster.actor import ScoringActor, pack
 from raygrad.plan import Unit
 from raygrad.scorer import decode_batch, raw_columns
@@ -89,6 +90,7 @@ def read_and_decode(
     units: pa.Table, spec: JobSpec, columns: Sequence[str], gate: Any
 ) -> Iterator[pa.Table]:
     """Reads a unit and yields its decoded batches one by one, while the gate lets it."""
+    storage.configure(spec.storage)
     for unit in units.to_pylist():
         segments = [Segment(**segment) for segment in unit["segments"]]
         offset = 0

@@ -7,8 +7,10 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from raygrad import storage
 from raygrad.cluster.summary import Summary
 from raygrad.plan import Unit
+from raygrad.spec import JobSpec
 from raygrad.table.publish import publish_unit
 from raygrad.validate import Job
 
@@ -16,6 +18,11 @@ MOST_UNPUBLISHED = 64
 """Whole units that wait for storage before the driver waits, too."""
 
 log = logging.getLogger("raygrad.run")
+
+
+def _publish(spec: JobSpec, path: str, rows: pa.Table, metadata: dict[str, Any]) -> bool:
+    storage.configure(spec.storage)
+    return publish_unit(spec.output, path, rows, metadata)
 
 
 class Publisher:
@@ -27,7 +34,7 @@ class Publisher:
     """
 
     def __init__(self, job: Job, summary: Summary) -> None:
-        self._task = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])(publish_unit)
+        self._task = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])(_publish)
         self._job = job
         self._summary = summary
         self._waiting: dict[Any, tuple[Unit, int]] = {}
@@ -41,7 +48,7 @@ class Publisher:
     def submit(self, unit: Unit, rows: pa.Table) -> None:
         """Starts to publish a unit; waits first if too many are on their way."""
         failed = len(rows) - rows["error_type"].null_count
-        reference = self._task.remote(self._job.spec.output, unit.path, rows, self._metadata)
+        reference = self._task.remote(self._job.spec, unit.path, rows, self._metadata)
         self._waiting[reference] = (unit, failed)
         self.wait(MOST_UNPUBLISHED)
 

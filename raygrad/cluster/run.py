@@ -52,7 +52,9 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     summary.changed = len(job.changed)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)
-    with _log_to(summary.log) as stream:
+    with contextlib.ExitStack() as stack:
+        stack.callback(summary.save_log)
+        stream = stack.enter_context(_log_to(summary.open_log))
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         try:
             if open_units:

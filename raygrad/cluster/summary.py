@@ -38,9 +38,20 @@ class Summary:
 
     @property
     def log(self) -> str:
-        """Where the run's log lies: in a local table, else in the working directory."""
-        folder = layout.runs(self.table) if storage.is_local(self.table) else os.getcwd()
-        return storage.join(folder, f"{self.run}.log")
+        """Where the run's log lies in the end."""
+        return storage.join(layout.runs(self.table), f"{self.run}.log")
+
+    @property
+    def open_log(self) -> str:
+        """Where it is written: in a local table at once, else first in the working directory."""
+        return self.log if storage.is_local(self.table) else os.path.abspath(f"{self.run}.log")
+
+    def save_log(self) -> None:
+        """Moves the log of a remote table from the working directory to the table."""
+        if self.open_log != self.log:
+            with open(self.open_log, "rb") as stream:
+                storage.publish(self.log, stream.read(), layout.scratch(self.table))
+            os.unlink(self.open_log)
 
     def save(self) -> None:
         """Writes the summary beside the logs of the table."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 
 from raygrad import models, storage
-from raygrad.errors import Fault, ImportPathError
+from raygrad.errors import Fault, ImportPathError, StorageError
 from raygrad.imports import load
 from raygrad.plan import Group
 from raygrad.sources import SOURCES, Description
@@ -18,8 +18,26 @@ from raygrad.table import hive, schema
 Sections = dict[str, Any]
 
 
-WRITABLE = ("file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
+REMOTE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
+WRITABLE = ("file", "local", *REMOTE)
 """Protocols that a table can be written to; memory:// would be that of a process that ends."""
+
+
+def storage_faults(sections: Sections, output: str | None) -> Iterator[Fault]:
+    """Unknown options, and stores that can't be reached or refuse; one fault a store."""
+    for place, complaint in storage.unknown_options(sections.get("storage", {})):
+        yield Fault(f"storage.{place}", complaint)
+    read = [path for source in sections.get("sources", []) for path in source.path]
+    refused: set[str] = set()
+    for uri in [output, *read] if output else read:
+        ask = storage.reach_for_writing if uri == output else storage.reach
+        if storage.protocol(uri) not in REMOTE or storage.store(uri) in refused:
+            continue
+        try:
+            ask(uri)
+        except StorageError as error:
+            refused.add(storage.store(uri))
+            yield Fault("storage", str(error))
 
 
 def output_faults(output: str | None) -> Iterator[Fault]:
@@ -33,11 +51,7 @@ def output_faults(output: str | None) -> Iterator[Fault]:
     if protocol not in WRITABLE:
         yield Fault("output", f"{output} can't hold a table; use one of {', '.join(WRITABLE)}")
         return
-    try:
-        if not storage.is_local(output):
-            return
-    except ImportError as error:
-        yield Fault("output", f"{output}: {error}")
+    if protocol not in ("file", "local"):
         return
     folder = storage.absolute(output)
     while not os.path.lexists(folder):
