@@ -35,6 +35,11 @@ def print_summary(summary: Summary) -> None:
             f"Note: {summary.changed:,} source files changed after all their rows were scored; "
             "the table has the rows of before."
         )
+    if not summary.create_only:
+        lines.append(
+            "Note: the store replaces files though it is told not to. No row is there twice, since "
+            "a unit has one name; but of two runs at once the later one's files stay."
+        )
     if summary.interrupted:
         lines.append("Run the same command again to score the rest.")
     _console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)

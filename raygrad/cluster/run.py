@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 
-from raygrad import plan
+from raygrad import plan, storage
 from raygrad.cluster.gate import Gate
 from raygrad.cluster.interrupts import graceful_interrupts
 from raygrad.cluster.progress import JobProgress
@@ -21,7 +21,7 @@ from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.errors import JobFailedError, TooManyErrorsError
 from raygrad.plan import Unit
-from raygrad.table import identity
+from raygrad.table import identity, layout
 from raygrad.validate import Job
 
 log = logging.getLogger("raygrad.run")
@@ -49,6 +49,7 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     open_units = [unit for unit in units if unit.path not in job.done]
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
+    summary.create_only = storage.create_only(layout.identity(root))
     summary.changed = len(job.changed)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)

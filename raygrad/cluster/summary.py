@@ -23,6 +23,7 @@ class Summary:
         rate: Rows a second from the first score to the last; None if they came at once.
         changed: How many files have changed since all their rows were scored.
         interrupted: Whether the user stopped it.
+        create_only: Whether the table's store refuses to replace a file.
     """
 
     run: str
@@ -35,6 +36,7 @@ class Summary:
     rate: float | None = None
     changed: int = 0
     interrupted: bool = False
+    create_only: bool = True
 
     @property
     def log(self) -> str:

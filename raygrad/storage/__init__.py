@@ -4,7 +4,7 @@ Local paths go to the disk as they are. On any other store each operation is rep
 store throttles, stalls or breaks off, see :mod:`raygrad.storage.retries`.
 """
 
-from raygrad.storage.access import create_only, reach, reach_for_writing
+from raygrad.storage.access import reach, reach_for_writing
 from raygrad.storage.files import (
     StoredFile,
     list_files,
@@ -15,7 +15,7 @@ from raygrad.storage.files import (
 )
 from raygrad.storage.location import absolute, is_local, join, protocol, store, within
 from raygrad.storage.options import configure, unknown_options
-from raygrad.storage.publish import publish
+from raygrad.storage.publish import create_only, publish
 
 __all__ = [
     "StoredFile",

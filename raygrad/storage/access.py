@@ -3,8 +3,7 @@
 import contextlib
 from typing import Any
 
-from raygrad.storage.location import is_local, is_s3, join, resolve
-from raygrad.storage.publish import publish
+from raygrad.storage.location import is_s3, join, resolve
 from raygrad.storage.retries import repeated
 
 
@@ -50,14 +49,3 @@ def reach_for_writing(folder: str) -> None:
     # Who may write may not always take back; what stays is invisible and expires.
     with contextlib.suppress(PermissionError):
         filesystem.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
-
-
-def create_only(uri: str, content: bytes, scratch: str) -> bool:
-    """Whether a store refuses to create a file that is there; disks do.
-
-    Args:
-        uri: A file that is there.
-        content: What it holds, since a store that doesn't refuse writes it anew.
-        scratch: As for :func:`publish`.
-    """
-    return is_local(uri) or not publish(uri, content, scratch)

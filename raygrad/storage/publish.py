@@ -6,6 +6,7 @@ import os
 import uuid
 from typing import Any
 
+from raygrad.storage.files import read_bytes
 from raygrad.storage.location import absolute, is_local, resolve
 from raygrad.storage.retries import error_code, repeated
 
@@ -15,7 +16,7 @@ def publish(uri: str, content: bytes, scratch: str) -> bool:
 
     On a disk: written beside, fsynced, then linked, which fails if the name is taken. On an object
     store: one PUT, or a multipart upload, conditional where the store supports that; see
-    :func:`raygrad.storage.create_only`. An attempt that is repeated because its answer was lost
+    :func:`create_only`. An attempt that is repeated because its answer was lost
     finds its own file, which is as good as another's.
 
     Args:
@@ -52,7 +53,38 @@ def publish(uri: str, content: bytes, scratch: str) -> bool:
     return True
 
 
+def create_only(uri: str) -> bool:
+    """Whether a file's store refuses to replace it; disks do.
+
+    Args:
+        uri: A file that is there; a store that doesn't refuse gets its own content once more.
+    """
+    if is_local(uri):
+        return True
+    filesystem, path = resolve(uri)
+    content = read_bytes(uri)
+    try:
+        return not repeated(uri, lambda: _create(filesystem, path, content))
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            return False
+        raise
+
+
 def _put(filesystem: Any, path: str, content: bytes) -> bool:
+    try:
+        return _create(filesystem, path, content)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+    # The store says that it knows no conditions. Two writers of one name write the same rows.
+    if filesystem.exists(path):
+        return False
+    filesystem.pipe_file(path, content)
+    return True
+
+
+def _create(filesystem: Any, path: str, content: bytes) -> bool:
     try:
         filesystem.pipe_file(path, content, mode="create")
     except FileExistsError:
@@ -61,10 +93,5 @@ def _put(filesystem: Any, path: str, content: bytes) -> bool:
         # s3fs knows the refusal by an element of the answer that AWS sends and SeaweedFS doesn't.
         if error_code(error) in {"PreconditionFailed", "412"}:
             return False
-        if error.errno != errno.ENOSYS:
-            raise
-        # The store says that it knows no conditions. Two writers of a name write the same rows.
-        if filesystem.exists(path):
-            return False
-        filesystem.pipe_file(path, content)
+        raise
     return True

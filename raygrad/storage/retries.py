@@ -16,7 +16,7 @@ from raygrad.storage.location import is_local, store
 
 ATTEMPTS = 4
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
-"""Seconds; each wait is twice the one before, plus up to a second of jitter."""
+"""Seconds; each wait is twice the one before, plus up to the first as jitter."""
 
 _FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, StorageError)
 _TRANSIENT_NUMBERS = {
@@ -49,7 +49,7 @@ def repeated(uri: str, operation: Callable[[], Result]) -> Result:
         return operation()
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_exponential_jitter(FIRST_WAIT, LONGEST_WAIT),
+        wait=tenacity.wait_exponential_jitter(FIRST_WAIT, LONGEST_WAIT, jitter=FIRST_WAIT),
         retry=tenacity.retry_if_exception(is_transient),
         before_sleep=lambda state: _note(uri, state),
         reraise=True,
