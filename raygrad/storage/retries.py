@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+import fsspec.config
 import tenacity
 
 from raygrad.errors import StorageError
@@ -42,7 +43,7 @@ def repeated(uri: str, operation: Callable[[], Result]) -> Result:
         operation: Can be run again after it has failed.
 
     Raises:
-        StorageError: If the store can't be reached, refuses, or goes on failing.
+        StorageError: If the store can't be reached, refuses, goes on failing, or can't be used.
         FileNotFoundError: If there is no such file in a bucket that exists.
     """
     if is_local(uri):
@@ -60,7 +61,8 @@ def repeated(uri: str, operation: Callable[[], Result]) -> Result:
         explained = _explained(uri, error)
         if explained is None:
             raise
-        raise StorageError(explained) from error
+        # What a package says of options that it doesn't take is kept out of tracebacks, too.
+        raise StorageError(explained) from (error if isinstance(error, OSError) else None)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -97,7 +99,11 @@ def _explained(uri: str, error: Exception) -> str | None:
         )
     if is_transient(error):
         return f"{where} failed {ATTEMPTS} times, the last time with {said}; check the endpoint"
-    return None
+    if isinstance(error, OSError):
+        return None
+    # The package that speaks to the store doesn't take what it was given, maybe a secret option.
+    reason = "check storage: in the spec" if fsspec.config.conf else said
+    return f"{where} can't be used: {type(error).__name__}: {reason}"
 
 
 def _note(uri: str, state: tenacity.RetryCallState) -> None:

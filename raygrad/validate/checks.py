@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 
 from raygrad import models, storage
-from raygrad.errors import Fault, ImportPathError, StorageError
+from raygrad.errors import Fault, ImportPathError
 from raygrad.imports import load
 from raygrad.plan import Group
 from raygrad.sources import SOURCES, Description
@@ -25,8 +25,10 @@ WRITABLE = ("file", "local", *REMOTE)
 
 def storage_faults(sections: Sections, output: str | None) -> Iterator[Fault]:
     """Unknown options, and stores that can't be reached or refuse; one fault a store."""
-    for place, complaint in storage.unknown_options(sections.get("storage", {})):
-        yield Fault(f"storage.{place}", complaint)
+    unknown = list(storage.unknown_options(sections.get("storage", {})))
+    if unknown:
+        yield from (Fault(f"storage.{place}", complaint) for place, complaint in unknown)
+        return
     read = [path for source in sections.get("sources", []) for path in source.path]
     refused: set[str] = set()
     for uri in [output, *read] if output else read:
@@ -35,7 +37,7 @@ def storage_faults(sections: Sections, output: str | None) -> Iterator[Fault]:
             continue
         try:
             ask(uri)
-        except StorageError as error:
+        except OSError as error:
             refused.add(storage.store(uri))
             yield Fault("storage", str(error))
 

@@ -87,6 +87,7 @@ class Seaweed:
             "AWS_ENDPOINT_URL": endpoint or self.endpoint,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ALLOW_HTTP": "true",  # which Polars asks for
         }
 
     def stop(self) -> None:

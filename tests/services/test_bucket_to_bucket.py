@@ -58,7 +58,7 @@ def test_a_job_from_bucket_to_bucket_is_resumed_after_a_kill_and_then_has_nothin
     assert sorted(name.rpartition(".")[2] for name in names) == ["json", "json", "log", "log"]
     log = job.bucket.cat_file(max(name for name in names if name.endswith(".log"))).decode()
     assert "0 of 7 units open" in log
-    assert not list(job.folder.glob("*.log")), "the log lies beside the table alone"
+    assert len(list(job.folder.glob("*.log"))) == 1, "that of the killed run, which can't move it"
     names = job.bucket.find(job.root, withdirs=True, detail=True)
     markers = [name for name, info in names.items() if name.endswith("/") or not _is_sound(info)]
     assert markers == []
@@ -83,9 +83,6 @@ def test_options_in_the_spec_reach_every_process_and_are_never_shown(job):
     assert SECRET not in shown
     assert SECRET.encode() not in content
     assert job.store.endpoint.encode() not in content
-
-    with_environment = job.run()
-    assert "0 scored" in with_environment.stdout, "options are no part of the table's identity"
 
 
 def refused(process) -> str:

@@ -99,10 +99,10 @@ def test_the_readme_has_a_line_for_each_reader():
     assert list(LINES) == ["DuckDB", "pandas", "Polars", "PyArrow", "PySpark"]
 
 
+@pytest.mark.usefixtures("as_admin")
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("reader", [name for name in LINES if name != "PySpark"])
-def test_reader(tables, as_admin, monkeypatch, state, place, reader):
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")  # Polars else wants https
+def test_reader(tables, state, place, reader):
     duckdb.register_filesystem(s3fs.S3FileSystem(skip_instance_cache=True))
     where, expected = tables(state, place)
     assert (sum(expected.values()) == 256) == (state == "finished")
