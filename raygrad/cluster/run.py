@@ -59,7 +59,7 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         try:
             if open_units:
-                with ray_session(address, verbose, stream), _failures(stream.name):
+                with ray_session(address, verbose, stream), _failures(summary.log):
                     _score(job, open_units, summary, embedded=address is None)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)

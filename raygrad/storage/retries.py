@@ -1,7 +1,8 @@
 """Repeats what a store failed to do for now, and says what it failed to do for good.
 
 Beneath, botocore repeats single requests (5 attempts); this repeats whole operations, of which a
-body that breaks off midway is one, and whatever other stores' packages give up on.
+body that breaks off midway is one, and whatever other stores' packages give up on. See decision
+0004.
 """
 
 import errno
