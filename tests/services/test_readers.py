@@ -13,7 +13,6 @@ import pyarrow
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
-import s3fs
 from bucket_job import BucketJob
 from workplace import wait_until
 
@@ -80,6 +79,14 @@ def tables(tmp_path_factory, seaweed):
     process.communicate()
 
 
+@pytest.fixture(scope="module")
+def duckdb_knows_s3(seaweed):
+    """As the README says; its own extension would be downloaded."""
+    duckdb.register_filesystem(seaweed.filesystem())
+    yield
+    duckdb.unregister_filesystem("s3")
+
+
 @pytest.fixture(scope="module", params=["running", "finished"])
 def state(request) -> str:
     """Of module scope, so that pytest runs all tests of a running table first."""
@@ -99,11 +106,10 @@ def test_the_readme_has_a_line_for_each_reader():
     assert list(LINES) == ["DuckDB", "pandas", "Polars", "PyArrow", "PySpark"]
 
 
-@pytest.mark.usefixtures("as_admin")
+@pytest.mark.usefixtures("as_admin", "duckdb_knows_s3")
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("reader", [name for name in LINES if name != "PySpark"])
 def test_reader(tables, state, place, reader):
-    duckdb.register_filesystem(s3fs.S3FileSystem(skip_instance_cache=True))
     where, expected = tables(state, place)
     assert (sum(expected.values()) == 256) == (state == "finished")
     names = {"duckdb": duckdb, "pandas": pandas, "polars": polars, "pyarrow": pyarrow}
