@@ -22,7 +22,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 
 _FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, StorageError)
 _TRANSIENT_NUMBERS = {
-    *(errno.EBUSY, errno.EIO, errno.EREMOTEIO, errno.EAGAIN),
+    *(errno.EBUSY, errno.EIO, errno.EAGAIN, getattr(errno, "EREMOTEIO", errno.EIO)),
     *(errno.ECONNRESET, errno.ECONNREFUSED, errno.EPIPE, errno.ETIMEDOUT),
 }
 _TRANSIENT_NAMES = {
