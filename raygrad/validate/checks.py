@@ -108,7 +108,7 @@ def list_source(
             files += storage.list_files(path, SOURCES[source.format].SUFFIXES)
         except FileNotFoundError:
             faults.append(Fault(f"{place}.path", f"nothing is at {path}"))
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError) as error:
             message = f"{path} can't be listed: {type(error).__name__}: {error}"
             faults.append(Fault(f"{place}.path", message))
     if not files:
