@@ -79,6 +79,45 @@ def picky():
 '''
 
 
+FAULTY = '''
+"""User code that goes wrong for images of one brightness; others are below 200."""
+
+import ctypes
+import os
+import signal
+
+import numpy as np
+import torch
+
+SEGFAULT, KILL, RAISE, NAN, NO_MEMORY = 255, 254, 253, 252, 251
+
+
+def transform(image):
+    pixels = np.asarray(image)[None]
+    if pixels.min() == SEGFAULT:
+        ctypes.string_at(0)
+    return pixels
+
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(16, 3)
+
+    def forward(self, image):
+        pixels = (image.flatten(1) * 255).round()
+        for kind in pixels.amin(1).int().tolist():
+            if kind == KILL:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if kind == RAISE:
+                raise ValueError("too bright for me")
+            if kind == NO_MEMORY and len(pixels) > 1:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        pixels = torch.where(pixels == NAN, torch.nan, pixels)
+        return {"scores": self.fc(pixels / 255)}
+'''
+
+
 def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="PNG")
@@ -95,6 +134,7 @@ class Workplace:
 
     def __post_init__(self):
         (self.folder / "models.py").write_text(MODELS)
+        (self.folder / "faulty.py").write_text(FAULTY)
         self.images = np.random.default_rng(0).integers(0, 200, (self.rows, 4, 4))
         self.write_inputs([png(image) for image in self.images])
         torch.manual_seed(0)
@@ -128,6 +168,15 @@ class Workplace:
         half = len(table) // 2
         for name, part in [("a", table.slice(0, half)), ("b", table.slice(half))]:
             pq.write_table(part, self.folder / "inputs" / f"{name}.parquet", row_group_size=20)
+
+    def break_rows(self, rows: dict[int, int | bytes | None]) -> None:
+        """Replaces some images: by one of a brightness that `faulty` minds, or by raw bytes."""
+        images = [png(image) for image in self.images]
+        for row, what in rows.items():
+            images[row] = png(np.full((4, 4), what)) if isinstance(what, int) else what
+        self.write_inputs(images)
+        self.spec["model"] |= {"factory": "faulty:Model", "arguments": {}}
+        self.spec["input"]["image"] |= {"transform": "faulty:transform"}
 
     def wait_after(self, rows: int) -> None:
         """The actor's model waits once it has seen so many rows, until :meth:`go`."""
