@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from raygrad import failpoints
 from raygrad.cluster.summary import Summary
 from raygrad.plan import Unit
 from raygrad.table.publish import publish_unit
@@ -40,6 +41,7 @@ class Publisher:
 
     def submit(self, unit: Unit, rows: pa.Table) -> None:
         """Starts to publish a unit; waits first if too many are on their way."""
+        failpoints.reach("driver.unit")
         failed = len(rows) - rows["error_type"].null_count
         reference = self._task.remote(self._job.spec.output, unit.path, rows, self._metadata)
         self._waiting[reference] = (unit, failed)
@@ -55,9 +57,13 @@ class Publisher:
             for reference in ready:
                 unit, failed = self._waiting.pop(reference)
                 created = ray.get(reference)
+                failpoints.reach("driver.published")
                 log.info("unit %s %s", unit.path, "published" if created else "was there already")
-                self._summary.rows += unit.rows
-                self._summary.errors += failed
+                if created:
+                    self._summary.rows += unit.rows
+                    self._summary.errors += failed
+                else:
+                    self._summary.rows_before += unit.rows
                 self._summary.rows_open -= unit.rows
             if not excess:
                 return

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from raygrad import storage
 from raygrad.cluster.actor import pack
 from raygrad.cluster.attempts import MOST_DEATHS, Watch
 from raygrad.cluster.isolation import row_by_row
-from raygrad.errors import JobFailedError
+from raygrad.errors import JobFailedError, PlanError
 from raygrad.scorer import decode_batch, fail_to_decode
 from raygrad.sources import Segment, batches
 from raygrad.spec import JobSpec
@@ -28,6 +29,7 @@ def read_and_decode(
     A unit that has cost processes their lives names each batch before it is read and decoded.
 
     Raises:
+        PlanError: If a file is no longer what the plan saw.
         JobFailedError: If reading itself, of which no row is to blame, kills its process again and
             again.
     """
@@ -39,7 +41,7 @@ def read_and_decode(
             continue
         with watch.attempt("unit", number) as deaths:
             asked = time.monotonic()
-            reading = batches(segments, columns, spec.batch_size)
+            reading = _unchanged(batches(segments, columns, spec.batch_size), segments)
             for batch in _read_warily(reading, number, watch) if deaths else reading:
                 if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
                     if not ray.get(coordinator.wanted.remote(number)):
@@ -58,6 +60,26 @@ def read_and_decode(
                     }
                 )
                 offset += len(batch)
+
+
+def _unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Iterator[pa.Table]:
+    """Holds the last batch back until its unit is known to be of one version of its files."""
+    before = None
+    for batch in reading:
+        if before is not None:
+            yield before
+        before = batch
+    for segment in segments:
+        # An object that is read in one piece is of one version, and a million of them are many.
+        if segment.rows > 1 or storage.is_local(segment.uri):
+            (file,) = storage.list_files(segment.uri)
+            if (file.size, file.version) != (segment.size, segment.version):
+                raise PlanError(
+                    f"{segment.uri} has changed since it was planned; restore it and run again, or "
+                    "use another output"
+                )
+    if before is not None:
+        yield before
 
 
 def _read_warily(reading: Iterator[pa.Table], unit: int, watch: Watch) -> Iterator[pa.Table]:

@@ -85,18 +85,36 @@ FAULTY = '''
 import ctypes
 import os
 import signal
+import time
 
 import numpy as np
 import torch
 
-SEGFAULT, KILL, RAISE, NAN, NO_MEMORY = 255, 254, 253, 252, 251
+SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
+FOLDER = os.path.dirname(__file__)
+
+
+def wait(what):
+    """Leaves a file that names this process, and waits for leave to go on."""
+    go = os.path.join(FOLDER, "go")
+    while not os.path.exists(go):
+        open(os.path.join(FOLDER, f"{what}.{os.getpid()}"), "a").close()
+        time.sleep(0.02)
 
 
 def transform(image):
     pixels = np.asarray(image)[None]
     if pixels.min() == SEGFAULT:
         ctypes.string_at(0)
-    return pixels
+    if pixels.min() == WAIT:
+        wait("decoding")
+    return pixels[:, 1:] if pixels.min() == WRONG_SHAPE else pixels
+
+
+def always_fails(image):
+    if os.path.exists(os.path.join(FOLDER, "started")):
+        raise ZeroDivisionError("always")
+    return np.asarray(image)[None]
 
 
 class Model(torch.nn.Module):
@@ -107,6 +125,8 @@ class Model(torch.nn.Module):
     def forward(self, image):
         pixels = (image.flatten(1) * 255).round()
         for kind in pixels.amin(1).int().tolist():
+            if kind == WAIT_TO_SCORE:
+                wait("scoring")
             if kind == KILL:
                 os.kill(os.getpid(), signal.SIGKILL)
             if kind == RAISE:
@@ -116,6 +136,13 @@ class Model(torch.nn.Module):
         pixels = torch.where(pixels == NAN, torch.nan, pixels)
         return {"scores": self.fc(pixels / 255)}
 '''
+
+
+SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
+"""As in `faulty`."""
+
+PAUSES = {30: WAIT, 150: WAIT_TO_SCORE}
+"""Rows that hold a reader and an actor up until :meth:`Workplace.go`."""
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -178,6 +205,10 @@ class Workplace:
         self.spec["model"] |= {"factory": "faulty:Model", "arguments": {}}
         self.spec["input"]["image"] |= {"transform": "faulty:transform"}
 
+    def waiting(self, what: str) -> list[int]:
+        """The processes that have waited for `go` with a row to be decoded or scored."""
+        return [int(path.suffix[1:]) for path in self.folder.glob(f"{what}.*")]
+
     def wait_after(self, rows: int) -> None:
         """The actor's model waits once it has seen so many rows, until :meth:`go`."""
         self.spec["model"]["arguments"]["wait_after"] = rows
@@ -209,6 +240,11 @@ class Workplace:
     def table(self, name: str = "table") -> pa.Table:
         scores = ds.dataset(self.folder / name / "scores", partitioning="hive").to_table()
         return scores.sort_by([("source", "ascending"), ("row", "ascending")])
+
+    def sources(self) -> set[str]:
+        """The sources of the table's rows, of which there may be none yet."""
+        paths = (self.folder / "table" / "scores").rglob("*.parquet")
+        return {source for path in paths for source in pq.read_table(path)["source"].to_pylist()}
 
     def files(self, name: str = "table") -> dict[str, bytes]:
         scores = self.folder / name / "scores"
