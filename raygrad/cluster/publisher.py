@@ -9,6 +9,7 @@ import ray
 
 from raygrad import failpoints
 from raygrad.cluster.summary import Summary
+from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
 from raygrad.table.publish import publish_unit
 from raygrad.validate import Job
@@ -56,7 +57,7 @@ class Publisher:
             )
             for reference in ready:
                 unit, failed = self._waiting.pop(reference)
-                created = ray.get(reference)
+                created = self._result(reference, unit)
                 failpoints.reach("driver.published")
                 log.info("unit %s %s", unit.path, "published" if created else "was there already")
                 if created:
@@ -67,3 +68,13 @@ class Publisher:
                 self._summary.rows_open -= unit.rows
             if not excess:
                 return
+
+    def _result(self, reference: Any, unit: Unit) -> bool:
+        try:
+            return bool(ray.get(reference))
+        except OSError as error:
+            cause = getattr(error, "cause", error)  # without Ray's copy of the trace
+            raise JobFailedError(
+                f"can't write {unit.path} of {self._job.spec.output}: {cause}; what was published "
+                "stays, and running again scores the rest"
+            ) from error

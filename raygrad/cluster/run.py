@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -62,7 +63,8 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
             raise
         finally:
             summary.seconds = time.monotonic() - started
-            summary.save()
+            with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
+                summary.save()
     return summary
 
 
@@ -76,25 +78,38 @@ def _failures(log_file: str) -> Iterator[None]:
         yield
     except (RayError, ExecutionTimeoutError, SystemException) as error:
         log.error("%s", error)
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        message = f"the job failed: {cause}\nthe whole trace is in {log_file}"
+        message = f"the job failed: {_cause(error)}\nthe whole trace is in {log_file}"
         raise JobFailedError(message) from error
+
+
+def _cause(error: Exception) -> str:
+    """The last exception that Ray's text tells of; advice on Ray's settings may follow it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    exceptions = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(: |$)", line)]
+    return (exceptions or lines)[-1]
 
 
 @contextlib.contextmanager
 def _log_to(path: str) -> Iterator[TextIO]:
-    """Writes the run's log, and offers the file to Ray's messages."""
+    """Writes the run's log, and offers the file to Ray's messages.
+
+    A log that can't be written once it is open stops no run, and says nothing on the terminal.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a", encoding="utf-8") as stream:
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
+    stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closing it may fail, too
+    try:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False
-        try:
-            yield stream
-        finally:
-            log.removeHandler(handler)
+        yield stream
+    finally:
+        logging.raiseExceptions = raises
+        log.removeHandler(handler)
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> None:

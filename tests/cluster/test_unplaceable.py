@@ -36,20 +36,3 @@ def test_an_interrupt_before_anything_is_begun_stops_at_once(workplace):
     assert "Stopped at once; run again to go on." in err
     assert "Traceback" not in err
     assert workplace.files() == {}
-
-
-def test_a_file_that_changes_after_it_was_planned_stops_the_job(workplace, monkeypatch):
-    import pyarrow.parquet as pq
-
-    from raygrad import validate
-    from raygrad.cluster.run import run
-    from raygrad.errors import JobFailedError
-
-    workplace.write_spec()
-    monkeypatch.chdir(workplace.folder)
-    job = validate.prepare("job.yaml")
-    path = workplace.folder / "inputs" / "b.parquet"
-    pq.write_table(pq.read_table(path).slice(0, 100), path, row_group_size=20)
-    with pytest.raises(JobFailedError, match=r"b\.parquet has changed since it was planned"):
-        run(job)
-    assert not any(source.endswith("b.parquet") for source in workplace.sources())

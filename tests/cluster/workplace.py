@@ -85,6 +85,7 @@ FAULTY = '''
 import ctypes
 import os
 import signal
+import sys
 import time
 
 import numpy as np
@@ -111,18 +112,25 @@ def transform(image):
     return pixels[:, 1:] if pixels.min() == WRONG_SHAPE else pixels
 
 
+def slow(image):
+    time.sleep(0.005)
+    return np.asarray(image)[None]
+
+
 def always_fails(image):
-    if os.path.exists(os.path.join(FOLDER, "started")):
+    if "ray" in sys.modules:  # not yet where the job is checked
         raise ZeroDivisionError("always")
     return np.asarray(image)[None]
 
 
 class Model(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, seconds=0):
         super().__init__()
         self.fc = torch.nn.Linear(16, 3)
+        self.seconds = seconds
 
     def forward(self, image):
+        time.sleep(self.seconds)
         pixels = (image.flatten(1) * 255).round()
         for kind in pixels.amin(1).int().tolist():
             if kind == WAIT_TO_SCORE:
@@ -160,6 +168,7 @@ class Workplace:
     spec: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        self.folder.mkdir(exist_ok=True)
         (self.folder / "models.py").write_text(MODELS)
         (self.folder / "faulty.py").write_text(FAULTY)
         self.images = np.random.default_rng(0).integers(0, 200, (self.rows, 4, 4))
@@ -219,15 +228,17 @@ class Workplace:
     def write_spec(self) -> None:
         (self.folder / "job.yaml").write_text(yaml.safe_dump(self.spec))
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+    def start(
+        self, *arguments: str, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen:
         """`raygrad run`, in a process group of its own, as a terminal gives it one."""
         self.write_spec()
         return subprocess.Popen(
             [Path(sys.executable).with_name("raygrad"), "run", "job.yaml", *arguments],
             cwd=self.folder,
             env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
