@@ -41,7 +41,7 @@ def read_and_decode(
             continue
         with watch.attempt("unit", number) as deaths:
             asked = time.monotonic()
-            reading = _unchanged(batches(segments, columns, spec.batch_size), segments)
+            reading = unchanged(batches(segments, columns, spec.batch_size), segments)
             for batch in _read_warily(reading, number, watch) if deaths else reading:
                 if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
                     if not ray.get(coordinator.wanted.remote(number)):
@@ -62,8 +62,12 @@ def read_and_decode(
                 offset += len(batch)
 
 
-def _unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Iterator[pa.Table]:
-    """Holds the last batch back until its unit is known to be of one version of its files."""
+def unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Iterator[pa.Table]:
+    """Holds the last batch of a unit back until its files are known to be as they were planned.
+
+    Raises:
+        PlanError: If one isn't.
+    """
     before = None
     for batch in reading:
         if before is not None:

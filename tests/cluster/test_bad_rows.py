@@ -31,6 +31,10 @@ def test_each_bad_row_has_its_error_and_costs_no_other_row(workplace):
         160: ("decode", "DecodeError"),
         200: ("decode", "NullInputError"),
     }
+    assert rows[100]["error_message"] == "too bright for me"
+    assert "cannot identify image file" in rows[130]["error_message"]
+    assert all(rows[i]["all_l1"] is None and rows[i]["prediction"] is None for i in bad)
+    assert [row["label"] for row in rows] == [i % 3 for i in range(240)]
     # not finite is no error: the row says what the model gave
     assert math.isnan(rows[20]["all_l1"])
     assert all(math.isfinite(rows[i]["all_l1"]) for i in range(240) if i not in {20, *bad})
