@@ -1,5 +1,6 @@
 """Rows tried one by one in a process of their own, so that one that kills it costs only itself."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -72,24 +73,25 @@ class _Child:
         self._process.start()
         theirs.close()
         try:
-            self._receive()
+            self._answer()
         except ProcessDied as error:
             raise RuntimeError(f"can't try rows alone: before the first one, {error}") from error
 
-    def work(self, row: pa.Table) -> pa.Table:
+    def work(self, row: pa.Table) -> Any:
         """The result of one row.
 
         Raises:
             ProcessDied: If the process dies.
         """
-        self._pipe.send(row)
-        return self._receive()
+        with contextlib.suppress(BrokenPipeError):  # it died since its last row
+            self._pipe.send(row)
+        return self._answer()
 
     def stop(self) -> None:
         self._pipe.close()
         self._process.join()
 
-    def _receive(self) -> Any:
+    def _answer(self) -> Any:
         try:
             answer = self._pipe.recv()
         except (EOFError, ConnectionResetError):
