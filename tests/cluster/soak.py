@@ -67,11 +67,13 @@ def processes(driver: int, title: str) -> list[int]:
     return [pid for pid in found if pid != driver and below(pid)]
 
 
-def disturb(process: subprocess.Popen, chance: random.Random, left: int) -> Counter:
+def disturb(
+    process: subprocess.Popen, chance: random.Random, left: int, longest_pause: float
+) -> Counter:
     """Kills something every few seconds until the run is over; returns what was killed."""
     killed: Counter = Counter()
     while process.poll() is None:
-        time.sleep(chance.uniform(0.2, 3))
+        time.sleep(chance.uniform(0.2, longest_pause))
         if killed.total() >= left or not processes(process.pid, TITLES["scoring actor"]):
             continue
         (kind,) = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
@@ -102,6 +104,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="No kills after so long.")
+    parser.add_argument("--pause", type=float, default=6, help="At most so long between kills, s.")
     arguments = parser.parse_args()
     chance, ledger = random.Random(arguments.seed), Ledger()
     end = time.monotonic() + 60 * arguments.minutes
@@ -118,7 +121,7 @@ def main() -> None:
                 with open(workplace.folder / "output", "a+b") as output:
                     process = workplace.start(stdout=output, stderr=output)
                     allowed = left if time.monotonic() < end else 0
-                    killed = disturb(process, chance, allowed)
+                    killed = disturb(process, chance, allowed, arguments.pause)
                 code = process.wait()
                 left -= killed.total()
                 total += killed
