@@ -13,7 +13,8 @@
     ├── RowError                        one row can't be scored; it becomes an error row
     │   ├── NullInputError              the input column is null in this row
     │   ├── DecodeError                 the bytes are no readable image
-    │   └── ShapeError                  the decoded input has another shape than the rest
+    │   ├── ShapeError                  the decoded input has another shape than the rest
+    │   └── ProcessDied                 the row kills the process that decodes or scores it
     ├── UnreachedParameterError (a ValueError)   the loss ignores a target, and strict=True
     ├── SamplesInteractError            samples mix on the way, and on_interaction="raise"
     └── RefusedModelError               autograd itself can't differentiate this sample by sample
@@ -103,6 +104,10 @@ class DecodeError(RowError):
 
 class ShapeError(RowError):
     """The row's decoded input has an unexpected shape."""
+
+
+class ProcessDied(RowError):  # noqa: N818 - it stands in tables, beside the user's own names
+    """Decoding or scoring the row kills the process that does it."""
 
 
 class UnreachedParameterError(RaygradError, ValueError):

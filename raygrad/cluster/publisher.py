@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from raygrad import storage
+from raygrad import failpoints, storage
 from raygrad.cluster.summary import Summary
+from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
 from raygrad.spec import JobSpec
 from raygrad.table.publish import publish_unit
@@ -47,6 +48,7 @@ class Publisher:
 
     def submit(self, unit: Unit, rows: pa.Table) -> None:
         """Starts to publish a unit; waits first if too many are on their way."""
+        failpoints.reach("driver.unit")
         failed = len(rows) - rows["error_type"].null_count
         reference = self._task.remote(self._job.spec, unit.path, rows, self._metadata)
         self._waiting[reference] = (unit, failed)
@@ -61,10 +63,24 @@ class Publisher:
             )
             for reference in ready:
                 unit, failed = self._waiting.pop(reference)
-                created = ray.get(reference)
+                created = self._result(reference, unit)
+                failpoints.reach("driver.published")
                 log.info("unit %s %s", unit.path, "published" if created else "was there already")
-                self._summary.rows += unit.rows
-                self._summary.errors += failed
+                if created:
+                    self._summary.rows += unit.rows
+                    self._summary.errors += failed
+                else:
+                    self._summary.rows_before += unit.rows
                 self._summary.rows_open -= unit.rows
             if not excess:
                 return
+
+    def _result(self, reference: Any, unit: Unit) -> bool:
+        try:
+            return bool(ray.get(reference))
+        except OSError as error:
+            cause = getattr(error, "cause", error)  # without Ray's copy of the trace
+            raise JobFailedError(
+                f"can't write {unit.path} of {self._job.spec.output}: {cause}; what was published "
+                "stays, and running again scores the rest"
+            ) from error

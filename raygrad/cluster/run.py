@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -10,16 +11,15 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from rich.console import Console
 
 from raygrad import plan, storage
-from raygrad.cluster.gate import Gate
 from raygrad.cluster.interrupts import graceful_interrupts
 from raygrad.cluster.progress import JobProgress
 from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
-from raygrad.errors import JobFailedError, TooManyErrorsError
+from raygrad.cluster.tolerance import Tolerance
+from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
 from raygrad.table import identity, layout
 from raygrad.validate import Job
@@ -66,7 +66,8 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
             raise
         finally:
             summary.seconds = time.monotonic() - started
-            summary.save()
+            with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
+                summary.save()
     return summary
 
 
@@ -80,38 +81,52 @@ def _failures(log_file: str) -> Iterator[None]:
         yield
     except (RayError, ExecutionTimeoutError, SystemException) as error:
         log.error("%s", error)
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        message = f"the job failed: {cause}\nthe whole trace is in {log_file}"
+        message = f"the job failed: {_cause(error)}\nthe whole trace is in {log_file}"
         raise JobFailedError(message) from error
+
+
+def _cause(error: Exception) -> str:
+    """The last exception that Ray's text tells of; advice on Ray's settings may follow it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    exceptions = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(: |$)", line)]
+    return (exceptions or lines)[-1]
 
 
 @contextlib.contextmanager
 def _log_to(path: str) -> Iterator[TextIO]:
-    """Writes the run's log, and offers the file to Ray's messages."""
+    """Writes the run's log, and offers the file to Ray's messages.
+
+    A log that can't be written once it is open stops no run, and says nothing on the terminal.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a", encoding="utf-8") as stream:
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
+    stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closing it may fail, too
+    try:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False
-        try:
-            yield stream
-        finally:
-            log.removeHandler(handler)
+        yield stream
+    finally:
+        logging.raiseExceptions = raises
+        log.removeHandler(handler)
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> None:
     import ray
 
+    from raygrad.cluster import coordinator
     from raygrad.cluster.placement import refuse_unplaceable
     from raygrad.cluster.publisher import Publisher
 
     if embedded:
         refuse_unplaceable(job.spec)
-    gate = ray.remote(num_cpus=0)(Gate).remote()
+    gate = coordinator.start()
     progress = JobProgress(sum(unit.rows for unit in units), Console(stderr=True))
-    limit = _most_errors(job)
+    tolerance = Tolerance(job, summary.log)
 
     def stop() -> None:
         progress.say(
@@ -123,7 +138,7 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
 
     with progress, graceful_interrupts(stop) as interrupts:
         publisher = Publisher(job, summary)
-        for unit, whole in _whole_units(job, units, gate, progress, limit):
+        for unit, whole in _whole_units(job, units, gate, progress, tolerance):
             publisher.submit(unit, whole)
         publisher.wait(0)
         summary.rate = progress.rate
@@ -136,7 +151,7 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
 
 
 def _whole_units(
-    job: Job, units: list[Unit], gate: Any, progress: JobProgress, limit: int
+    job: Job, units: list[Unit], gate: Any, progress: JobProgress, tolerance: Tolerance
 ) -> Iterator[tuple[Unit, pa.Table]]:
     from raygrad.cluster.actor import unpack
     from raygrad.cluster.assembly import Assembly
@@ -148,27 +163,7 @@ def _whole_units(
     for rows in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in rows.to_pylist():
             scores = unpack(row["payload"])
-            failed = len(scores) - scores["error_type"].null_count
-            progress.advance(len(scores), failed)
-            if progress.errors > limit:
-                raise _too_many(progress, limit, scores)
+            progress.advance(len(scores), tolerance.note(scores))
             whole = assembly.add(row["unit"], row["offset"], scores)
             if whole is not None:
                 yield units[row["unit"]], whole
-
-
-def _most_errors(job: Job) -> int:
-    planned = sum(unit.rows for unit in job.units)
-    allowed = job.spec.max_errors
-    if allowed is None:
-        return max(100, planned // 10)
-    return allowed if isinstance(allowed, int) else int(allowed * planned)
-
-
-def _too_many(progress: JobProgress, limit: int, scores: pa.Table) -> TooManyErrorsError:
-    failed = scores.filter(pc.is_valid(scores["error_type"])).slice(0, 1).to_pylist()[0]
-    return TooManyErrorsError(
-        f"{progress.errors:,} of {progress.done:,} rows failed, more than max_errors allows "
-        f"({limit:,}); one of them: row {failed['row']} of {failed['source']}, "
-        f"{failed['error_stage']}: {failed['error_type']}: {failed['error_message']}"
-    )

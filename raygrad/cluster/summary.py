@@ -17,7 +17,7 @@ class Summary:
         table: The table's root.
         rows: Rows scored and published by this run.
         errors: Those of them that hold an error instead of scores.
-        rows_before: Rows that were there already.
+        rows_before: Rows that were there already, at the start or when they were to be published.
         rows_open: Planned rows that are still to be scored.
         seconds: From the first step to the last, the start of Ray included.
         rate: Rows a second from the first score to the last; None if they came at once.

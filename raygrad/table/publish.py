@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raygrad import storage
+from raygrad import failpoints, storage
 from raygrad.table import layout
 
 METADATA_KEY = b"raygrad"
@@ -39,7 +39,10 @@ def publish_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, An
     pq.write_table(table, buffer, compression="zstd", row_group_size=ROWS_PER_GROUP)
     content = buffer.getvalue().to_pybytes()
     uri = storage.join(layout.scores(root), path)
-    return storage.publish(uri, content, layout.scratch(root))
+    failpoints.reach("publish.before")
+    created = storage.publish(uri, content, layout.scratch(root))
+    failpoints.reach("publish.after")
+    return created
 
 
 def _canonical(footer: Mapping[str, Any]) -> bytes:
