@@ -17,6 +17,7 @@ from raygrad.errors import RefusedModelError, SamplesInteractError
 from raygrad.losses import LOSSES
 from raygrad.metrics import metric_by_name
 from raygrad.persample.explanation import Explanation
+from raygrad.sources import READ_ERROR
 from raygrad.spec import JobSpec
 from raygrad.table import schema
 
@@ -41,6 +42,7 @@ def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
 
     Returns:
         Columns ``source``, ``row``, the kept ones, one fixed-size list a keyword, and the errors'.
+        Rows that the source couldn't read have stage ``read``.
     """
     errors: list[Any] = [None] * len(rows)
     columns = {name: rows[name] for name in (*schema.IDENTITY_COLUMNS, *spec.keep)}
@@ -48,7 +50,13 @@ def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
         decoded = decode(rows[field.column], field)
         columns[INPUT + keyword] = to_fixed_size_list(decoded.values)
         errors = [first or second for first, second in zip(errors, decoded.errors, strict=True)]
-    return pa.table({**columns, **_error_columns("decode", errors)})
+    found = _error_columns("decode", errors)
+    if READ_ERROR in rows.column_names:
+        unread = rows[READ_ERROR].combine_chunks()
+        stage = pc.if_else(unread.is_valid(), "read", None)
+        for name, mine in zip(schema.ERROR_COLUMNS, [stage, *unread.flatten()], strict=True):
+            found[name] = pc.coalesce(mine, found[name])
+    return pa.table({**columns, **found})
 
 
 class Scorer:

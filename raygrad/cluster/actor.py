@@ -49,7 +49,7 @@ class ScoringActor:
         self._begun: set[int] = set()
 
     def __call__(self, batches: pa.Table) -> pa.Table:
-        """Scores each row's batch; columns ``unit``, ``offset``, ``payload`` in and out.
+        """Scores each row's batch, column ``payload``; the others stay as they are.
 
         Batches of units that the gate doesn't let through leave no row.
         """

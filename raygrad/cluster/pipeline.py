@@ -18,6 +18,7 @@ from raygrad.plan import Unit
 from raygrad.scorer import decode_batch, raw_columns
 from raygrad.sources import Segment, batches
 from raygrad.spec import JobSpec
+from raygrad.table import schema
 
 DECODE_CPUS = 0.4
 """Beside an actor's 0.5 it lets two CPUs run one actor and three readers, with no deadlock."""
@@ -46,8 +47,8 @@ def score_units(
         gate: Handle of a :class:`raygrad.cluster.gate.Gate`.
 
     Returns:
-        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows) and
-        ``payload`` (the scores).
+        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows),
+        ``total`` (rows of the unit, in its last batch; else null) and ``payload`` (the scores).
     """
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = max(SMALLEST_BLOCK, BATCHES_PER_BLOCK * _bytes_per_batch(spec))
@@ -95,7 +96,7 @@ def read_and_decode(
         if not ray.get(gate.wanted.remote(unit["unit"])):
             continue
         asked = time.monotonic()
-        for batch in batches(segments, columns, spec.batch_size):
+        for batch, last in _with_last(batches(segments, columns, spec.batch_size), columns):
             if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
                 if not ray.get(gate.wanted.remote(unit["unit"])):
                     break
@@ -104,10 +105,23 @@ def read_and_decode(
                 {
                     "unit": pa.array([unit["unit"]], pa.int64()),
                     "offset": pa.array([offset], pa.int64()),
+                    "total": pa.array([offset + len(batch) if last else None], pa.int64()),
                     "payload": pa.array([pack(decode_batch(batch, spec))], pa.large_binary()),
                 }
             )
             offset += len(batch)
+
+
+def _with_last(
+    tables: Iterator[pa.Table], columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, bool]]:
+    """Each batch and whether it is the last; a unit without rows is one empty batch."""
+    names = [*schema.IDENTITY_COLUMNS, *columns]
+    before = next(tables, pa.table({name: pa.nulls(0) for name in names}))
+    for table in tables:
+        yield before, False
+        before = table
+    yield before, True
 
 
 def _bytes_per_batch(spec: JobSpec) -> int:

@@ -50,8 +50,10 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.changed = len(job.changed)
-    summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
-    summary.rows_open = sum(unit.rows for unit in open_units)
+    summary.rows_before, summary.uncounted_before = plan.count_rows(
+        unit for unit in units if unit.path in job.done
+    )
+    summary.rows_open, summary.uncounted_open = plan.count_rows(open_units)
     with _log_to(summary.log) as stream:
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         try:
@@ -107,8 +109,9 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
     if embedded:
         refuse_unplaceable(job.spec)
     gate = ray.remote(num_cpus=0)(Gate).remote()
-    progress = JobProgress(sum(unit.rows for unit in units), Console(stderr=True))
-    limit = _most_errors(job)
+    rows, uncounted = plan.count_rows(units)
+    progress = JobProgress(rows, Console(stderr=True), at_least=bool(uncounted))
+    planned, _ = plan.count_rows(job.units)
 
     def stop() -> None:
         progress.say(
@@ -120,12 +123,12 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
 
     with progress, graceful_interrupts(stop) as interrupts:
         publisher = Publisher(job, summary)
-        for unit, whole in _whole_units(job, units, gate, progress, limit):
+        for unit, whole in _whole_units(job, units, gate, progress, planned):
             publisher.submit(unit, whole)
         publisher.wait(0)
         summary.rate = progress.rate
-        summary.interrupted = interrupts.asked and bool(summary.rows_open)
-        if summary.rows_open and not interrupts.asked:
+        summary.interrupted = interrupts.asked and not summary.complete
+        if not (summary.complete or interrupts.asked):
             raise JobFailedError(
                 f"{summary.rows_open:,} rows got no score, though all sources were read: a file "
                 "has become shorter since it was planned; run again to see which"
@@ -133,7 +136,7 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
 
 
 def _whole_units(
-    job: Job, units: list[Unit], gate: Any, progress: JobProgress, limit: int
+    job: Job, units: list[Unit], gate: Any, progress: JobProgress, planned: int
 ) -> Iterator[tuple[Unit, pa.Table]]:
     from raygrad.cluster.actor import unpack
     from raygrad.cluster.assembly import Assembly
@@ -146,20 +149,22 @@ def _whole_units(
         for row in rows.to_pylist():
             scores = unpack(row["payload"])
             failed = len(scores) - scores["error_type"].null_count
-            progress.advance(len(scores), failed)
+            progress.advance(len(scores), failed, planned=units[row["unit"]].rows is not None)
+            limit = _most_errors(job.spec.max_errors, planned, progress)
             if progress.errors > limit:
                 raise _too_many(progress, limit, scores)
-            whole = assembly.add(row["unit"], row["offset"], scores)
+            whole = assembly.add(row["unit"], row["offset"], scores, row["total"])
             if whole is not None:
                 yield units[row["unit"]], whole
 
 
-def _most_errors(job: Job) -> int:
-    planned = sum(unit.rows for unit in job.units)
-    allowed = job.spec.max_errors
-    if allowed is None:
-        return max(100, planned // 10)
-    return allowed if isinstance(allowed, int) else int(allowed * planned)
+def _most_errors(allowed: float | None, planned: int, progress: JobProgress) -> int:
+    """Shares are of the planned rows, and of those of archives so far: of few, at least 100."""
+    if isinstance(allowed, int):
+        return allowed
+    rows = planned + progress.unplanned
+    share = int((0.1 if allowed is None else allowed) * rows)
+    return max(100, share) if allowed is None or progress.at_least else share
 
 
 def _too_many(progress: JobProgress, limit: int, scores: pa.Table) -> TooManyErrorsError:

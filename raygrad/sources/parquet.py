@@ -34,10 +34,10 @@ def read(segment: Segment, columns: Sequence[str], rows: int) -> Iterator[pa.Tab
         footer = pq.ParquetFile(stream)
         groups, first = [], 0
         for group in range(footer.metadata.num_row_groups):
-            if segment.first_row <= first < segment.first_row + segment.rows:
+            if segment.first_row <= first < segment.end:
                 groups.append(group)
             first += footer.metadata.row_group(group).num_rows
-        left = segment.rows
+        left = segment.end - segment.first_row
         for batch in footer.iter_batches(rows, row_groups=groups, columns=list(columns)):
             # A limit may end the segment in the middle of a row group.
             yield pa.Table.from_batches([batch.slice(0, left)]).select(list(columns))
