@@ -23,14 +23,14 @@ from PIL import Image
 from benchmarks import machine
 from benchmarks.report import section
 
-FACTORY = '''
+FACTORY = """
 import torch
 
 
 def linear():
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-'''
+"""
 FILES_PER_FOLDER = 1000
 OUTPUT = Path(__file__).with_name("RESULTS_PIPELINE.md")
 

@@ -1,7 +1,7 @@
 """The plan: which rows make which unit, frozen when it is first made."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -13,6 +13,9 @@ from raygrad.errors import Fault, PlanError, SpecError
 from raygrad.sources import SOURCES, Description, Segment, batches
 from raygrad.storage import StoredFile
 from raygrad.table import layout, schema
+
+SEGMENTS_AT_ONCE = 65_536
+"""The plan is written and read in pieces, so that a million files aren't in memory twice."""
 
 ROWS_COUNTED = 64
 """Rows that are read at once to count them."""
@@ -192,15 +195,16 @@ def save(root: str, units: Sequence[Unit]) -> list[Unit]:
     Returns:
         The units that stand in the table: another planner's, if that one was first.
     """
-    rows = [
+    rows = (
         (unit.generation, unit.number, unit.partition, *segment)
         for unit in units
         for segment in unit.segments
-    ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema.PLAN)
-    table = pa.table(dict(zip(schema.PLAN.names, columns, strict=True)), schema=schema.PLAN)
+    )
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
+    with pq.ParquetWriter(buffer, schema.PLAN, compression="zstd") as writer:
+        while some := list(islice(rows, SEGMENTS_AT_ONCE)):
+            columns = map(pa.array, zip(*some, strict=True), schema.PLAN.types)
+            writer.write_table(pa.table(list(columns), schema=schema.PLAN))
     uri = storage.join(layout.plan(root), f"{units[0].generation:04d}.parquet")
     storage.publish(uri, buffer.getvalue().to_pybytes(), layout.scratch(root))
     return _load_file(uri)
@@ -214,11 +218,15 @@ def load(root: str) -> list[Unit]:
 
 
 def _load_file(uri: str) -> list[Unit]:
-    rows = pq.read_table(pa.BufferReader(storage.read_bytes(uri)), schema=schema.PLAN).to_pylist()
-    keyed = groupby(rows, key=lambda row: (row["generation"], row["unit"], row["partition"]))
+    file = pq.ParquetFile(pa.BufferReader(storage.read_bytes(uri)))
+    rows = (
+        row
+        for batch in file.iter_batches(SEGMENTS_AT_ONCE, columns=schema.PLAN.names)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
     return [
-        Unit(*key, tuple(Segment(**{name: row[name] for name in Segment._fields}) for row in group))
-        for key, group in keyed
+        Unit(generation, number, partition, tuple(Segment(*row[3:]) for row in group))
+        for (generation, number, partition), group in groupby(rows, key=itemgetter(0, 1, 2))
     ]
 
 
