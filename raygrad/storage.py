@@ -95,14 +95,16 @@ def _sorted(pattern: str, files: Iterable[StoredFile]) -> list[StoredFile]:
     return found
 
 
-def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[StoredFile]:
-    """The files of a local folder, as fsspec lists them, at a third of its time and memory."""
+def _walk(
+    folder: str, suffixes: tuple[str, ...] = ("",), *, hidden: bool = False
+) -> Iterator[StoredFile]:
+    """The files of a local folder, as fsspec lists them, in half of its time."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _hidden(entry.name):
+            if not hidden and _hidden(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, suffixes)
+                yield from _walk(entry.path, suffixes, hidden=hidden)
             elif entry.name.lower().endswith(suffixes) and not entry.is_dir():
                 own = entry.stat(follow_symlinks=False)
                 size = own.st_size
@@ -120,7 +122,7 @@ def sizes_below(uri: str) -> dict[str, int]:
     """The names of all files below a folder, relative to it, and their sizes in bytes."""
     filesystem, path = url_to_fs(uri)
     if is_local(uri):
-        walked = _walk(path, ("",)) if os.path.isdir(path) else ()
+        walked = _walk(path, hidden=True) if os.path.isdir(path) else ()
         return {file.uri[len(path) :].lstrip("/"): file.size for file in walked}
     filesystem.invalidate_cache()
     found = filesystem.find(path, detail=True)
