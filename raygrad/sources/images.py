@@ -1,4 +1,7 @@
-"""Image files, one row each; the folder that holds a file names its class."""
+"""Image files, one row each.
+
+Column ``image`` holds the file's bytes, ``label`` the name of the folder that the file lies in.
+"""
 
 import posixpath
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,8 @@
-"""Parquet files; a row group is the smallest piece that is read."""
+"""Parquet files; a row group is the smallest piece that is read.
+
+A column of images holds their bytes, Hugging Face's structs of them, or paths or URIs of image
+files: so a Parquet file of URIs and labels is a manifest that passes its labels through.
+"""
 
 from collections.abc import Iterator, Sequence
 
