@@ -5,7 +5,7 @@ names are split at the first dot of their last part. Files without a key or an e
 in folders or of names like ``__meta__``, are skipped, as the package webdataset does. An extension
 that comes again under the same key begins a new row, so that no file is lost.
 
-Columns are the extensions, and two more:
+Columns are the extensions, beside ``__key__`` and ``image``:
 
 - ``__key__``: the sample's key.
 - ``image``: the bytes of the sample's first image, whatever its extension.
