@@ -11,6 +11,7 @@
     ├── JobFailedError                  Ray or the code that it ran failed for good
     ├── TooManyErrorsError              more rows failed than max_errors allows
     ├── RowError                        one row can't be scored; it becomes an error row
+    │   ├── BrokenArchiveError          the rest of the row's archive can't be read
     │   ├── NullInputError              the input column is null in this row
     │   ├── DecodeError                 the bytes are no readable image
     │   ├── ShapeError                  the decoded input has another shape than the rest
@@ -92,6 +93,10 @@ class TooManyErrorsError(RaygradError):
 
 class RowError(RaygradError):
     """Base of the errors that belong to one row."""
+
+
+class BrokenArchiveError(RowError):
+    """An archive is truncated or corrupt; the row stands for all that comes after."""
 
 
 class NullInputError(RowError):

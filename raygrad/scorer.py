@@ -18,6 +18,7 @@ from raygrad.errors import RefusedModelError, SamplesInteractError
 from raygrad.losses import LOSSES
 from raygrad.metrics import metric_by_name
 from raygrad.persample.explanation import Explanation
+from raygrad.sources import READ_ERROR
 from raygrad.spec import JobSpec
 from raygrad.table import schema
 
@@ -45,6 +46,7 @@ def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
 
     Returns:
         Columns ``source``, ``row``, the kept ones, one fixed-size list a keyword, and the errors'.
+        Rows that the source couldn't read have stage ``read``.
     """
     errors: list[Any] = [None] * len(rows)
     columns = {name: rows[name] for name in (*schema.IDENTITY_COLUMNS, *spec.keep)}
@@ -52,8 +54,13 @@ def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
         decoded = decode(rows[field.column], field)
         columns[INPUT + keyword] = to_fixed_size_list(decoded.values)
         errors = [first or second for first, second in zip(errors, decoded.errors, strict=True)]
-    batch = pa.table({**columns, **_error_columns("decode", errors)})
-    return _with_traceback(batch, errors)
+    found = _error_columns("decode", errors)
+    if READ_ERROR in rows.column_names:
+        unread = rows[READ_ERROR].combine_chunks()
+        stage = pc.if_else(unread.is_valid(), "read", None)
+        for name, mine in zip(schema.ERROR_COLUMNS, [stage, *unread.flatten()], strict=True):
+            found[name] = pc.coalesce(mine, found[name])
+    return _with_traceback(pa.table({**columns, **found}), errors)
 
 
 def fail(batch: pa.Table, stage: str, error: Exception) -> pa.Table:

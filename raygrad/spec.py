@@ -86,7 +86,8 @@ class SourceSpec(_Section):
     """Files of one format, whose rows all share the constants."""
 
     path: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)] = Field(
-        description="Path, URI or glob, or a list of them."
+        description="Path, URI or glob, or a list of them. @FILE reads them from a text file, one "
+        "a line."
     )
     format: str = Field("parquet", description="How the files are read.")
     constants: dict[str, Any] = Field(
@@ -99,7 +100,9 @@ class FieldSpec(_Section):
 
     column: str = Field(description="The source's column.")
     decode: Literal["image", "tensor"] = Field(
-        "tensor", description="image: encoded bytes; tensor: numbers, lists or fixed-shape tensors."
+        "tensor",
+        description="image: encoded bytes, or paths or URIs of image files; tensor: numbers, "
+        "lists, fixed-shape tensors or bytes of .npy files.",
     )
     mode: Literal["L", "RGB"] = Field("RGB", description="An image's channels: grey or colour.")
     shape: list[Annotated[int, Field(gt=0)]] | None = Field(

@@ -58,7 +58,7 @@ class ScoringActor:
         self._wary = self._watch.begin("actor", ray.get_runtime_context().get_actor_id()) > 0
 
     def __call__(self, batches: pa.Table) -> pa.Table:
-        """Scores each row's batch; columns ``unit``, ``offset``, ``payload`` in and out.
+        """Scores each row's batch, column ``payload``; the others stay as they are.
 
         Batches of units that the gate doesn't let through leave no row.
         """
@@ -96,9 +96,10 @@ class ScoringActor:
 def _scorer_alone(spec: JobSpec, kept: Sequence[pa.Field]) -> Callable[[pa.Table], pa.Table]:
     import torch
 
-    from raygrad import models
+    from raygrad import models, storage
     from raygrad.scorer import Scorer
 
+    storage.configure(spec.storage)
     torch.set_num_threads(max(1, int(spec.actors.cpus)))
     return Scorer(spec, models.build(spec.model), torch.device("cpu"), kept).score
 

@@ -44,8 +44,8 @@ def score_units(
         coordinator: Handle of a :class:`raygrad.cluster.coordinator.Coordinator`.
 
     Returns:
-        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows) and
-        ``payload`` (the scores).
+        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows),
+        ``total`` (rows of the unit, in its last batch; else null) and ``payload`` (the scores).
     """
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = max(SMALLEST_BLOCK, BATCHES_PER_BLOCK * _bytes_per_batch(spec))

@@ -38,7 +38,7 @@ class Publisher:
         self._task = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])(_publish)
         self._job = job
         self._summary = summary
-        self._waiting: dict[Any, tuple[Unit, int]] = {}
+        self._waiting: dict[Any, tuple[Unit, int, int]] = {}
         self._metadata = {
             "schema_version": job.identity["schema_version"],
             "identity": job.identity,
@@ -51,7 +51,7 @@ class Publisher:
         failpoints.reach("driver.unit")
         failed = len(rows) - rows["error_type"].null_count
         reference = self._task.remote(self._job.spec, unit.path, rows, self._metadata)
-        self._waiting[reference] = (unit, failed)
+        self._waiting[reference] = (unit, len(rows), failed)
         self.wait(MOST_UNPUBLISHED)
 
     def wait(self, most: int) -> None:
@@ -62,16 +62,17 @@ class Publisher:
                 list(self._waiting), num_returns=max(1, excess), timeout=None if excess else 0
             )
             for reference in ready:
-                unit, failed = self._waiting.pop(reference)
+                unit, rows, failed = self._waiting.pop(reference)
                 created = self._result(reference, unit)
                 failpoints.reach("driver.published")
                 log.info("unit %s %s", unit.path, "published" if created else "was there already")
                 if created:
-                    self._summary.rows += unit.rows
+                    self._summary.rows += rows
                     self._summary.errors += failed
                 else:
-                    self._summary.rows_before += unit.rows
-                self._summary.rows_open -= unit.rows
+                    self._summary.rows_before += rows
+                self._summary.rows_open -= unit.rows or 0
+                self._summary.uncounted_open -= unit.rows is None
             if not excess:
                 return
 

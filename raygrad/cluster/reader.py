@@ -17,6 +17,7 @@ from raygrad.errors import JobFailedError, PlanError
 from raygrad.scorer import decode_batch, fail_to_decode
 from raygrad.sources import Segment, batches
 from raygrad.spec import JobSpec
+from raygrad.table import schema
 
 SECONDS_BETWEEN_QUESTIONS = 1.0
 
@@ -43,7 +44,9 @@ def read_and_decode(
         with watch.attempt("unit", number) as deaths:
             asked = time.monotonic()
             reading = unchanged(batches(segments, columns, spec.batch_size), segments)
-            for batch in _read_warily(reading, number, watch) if deaths else reading:
+            if deaths:
+                reading = _read_warily(reading, number, watch)
+            for batch, last in _with_last(reading, columns):
                 if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
                     if not ray.get(coordinator.wanted.remote(number)):
                         break
@@ -57,10 +60,23 @@ def read_and_decode(
                     {
                         "unit": pa.array([number], pa.int64()),
                         "offset": pa.array([offset], pa.int64()),
+                        "total": pa.array([offset + len(batch) if last else None], pa.int64()),
                         "payload": pa.array([pack(decoded)], pa.large_binary()),
                     }
                 )
                 offset += len(batch)
+
+
+def _with_last(
+    tables: Iterator[pa.Table], columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, bool]]:
+    """Each batch and whether it is the last; a unit without rows is one empty batch."""
+    names = [*schema.IDENTITY_COLUMNS, *columns]
+    before = next(tables, pa.table({name: pa.nulls(0) for name in names}))
+    for table in tables:
+        yield before, False
+        before = table
+    yield before, True
 
 
 def unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Iterator[pa.Table]:
@@ -76,7 +92,7 @@ def unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Itera
         before = batch
     for segment in segments:
         # An object that is read in one piece is of one version, and a million of them are many.
-        if segment.rows > 1 or storage.is_local(segment.uri):
+        if segment.rows != 1 or storage.is_local(segment.uri):
             (file,) = storage.list_files(segment.uri)
             if (file.size, file.version) != (segment.size, segment.version):
                 raise PlanError(

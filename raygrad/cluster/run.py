@@ -51,8 +51,10 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.create_only = storage.create_only(layout.identity(root))
     summary.changed = len(job.changed)
-    summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
-    summary.rows_open = sum(unit.rows for unit in open_units)
+    summary.rows_before, summary.uncounted_before = plan.count_rows(
+        unit for unit in units if unit.path in job.done
+    )
+    summary.rows_open, summary.uncounted_open = plan.count_rows(open_units)
     with contextlib.ExitStack() as stack:
         stack.callback(summary.save_log)
         stream = stack.enter_context(_log_to(summary.open_log))
@@ -125,7 +127,8 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
     if embedded:
         refuse_unplaceable(job.spec)
     gate = coordinator.start()
-    progress = JobProgress(sum(unit.rows for unit in units), Console(stderr=True))
+    rows, uncounted = plan.count_rows(units)
+    progress = JobProgress(rows, Console(stderr=True), at_least=bool(uncounted))
     tolerance = Tolerance(job, summary.log)
 
     def stop() -> None:
@@ -142,8 +145,8 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
             publisher.submit(unit, whole)
         publisher.wait(0)
         summary.rate = progress.rate
-        summary.interrupted = interrupts.asked and bool(summary.rows_open)
-        if summary.rows_open and not interrupts.asked:
+        summary.interrupted = interrupts.asked and not summary.complete
+        if not (summary.complete or interrupts.asked):
             raise JobFailedError(
                 f"{summary.rows_open:,} rows got no score, though all sources were read: a file "
                 "has become shorter since it was planned; run again to see which"
@@ -163,7 +166,9 @@ def _whole_units(
     for rows in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in rows.to_pylist():
             scores = unpack(row["payload"])
-            progress.advance(len(scores), tolerance.note(scores))
-            whole = assembly.add(row["unit"], row["offset"], scores)
+            planned = units[row["unit"]].rows is not None
+            failed = tolerance.note(scores, planned=planned)
+            progress.advance(len(scores), failed, planned=planned)
+            whole = assembly.add(row["unit"], row["offset"], scores, row["total"])
             if whole is not None:
                 yield units[row["unit"]], whole

@@ -19,6 +19,8 @@ class Summary:
         errors: Those of them that hold an error instead of scores.
         rows_before: Rows that were there already, at the start or when they were to be published.
         rows_open: Planned rows that are still to be scored.
+        uncounted_before: Archives that were done already; their rows are in no other count.
+        uncounted_open: Archives that are still to be scored; nobody knows yet how many rows.
         seconds: From the first step to the last, the start of Ray included.
         rate: Rows a second from the first score to the last; None if they came at once.
         changed: How many files have changed since all their rows were scored.
@@ -32,11 +34,18 @@ class Summary:
     errors: int = 0
     rows_before: int = 0
     rows_open: int = 0
+    uncounted_before: int = 0
+    uncounted_open: int = 0
     seconds: float = 0.0
     rate: float | None = None
     changed: int = 0
     interrupted: bool = False
     create_only: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to be scored."""
+        return not self.rows_open and not self.uncounted_open
 
     @property
     def log(self) -> str:

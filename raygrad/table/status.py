@@ -13,12 +13,13 @@ class Status:
     """A table's state.
 
     Attributes:
-        planned: Rows of the plan.
+        planned: Rows of the plan, as far as it can count them, and of archives that are done.
         done: Rows whose unit has its file, failed ones included.
         failed: Rows that hold an error instead of scores.
         units: Units of the plan.
         files: Files that are there.
         size: Bytes of all of them.
+        uncounted: Open units of archives, whose rows nobody knows yet.
         last_run: The summary of the run that ended last; None before the first.
     """
 
@@ -28,6 +29,7 @@ class Status:
     units: int
     files: int
     size: int
+    uncounted: int
     last_run: dict[str, Any] | None
 
 
@@ -40,14 +42,17 @@ def status(root: str) -> Status:
     units = reader.plan(root)
     sizes = storage.sizes_below(layout.scores(root))
     done = [unit for unit in units if unit.path in sizes]
-    footers = reader.footers(root, [unit.path for unit in done])
+    footers = list(reader.footers(root, [unit.path for unit in done]))
+    still_open = [unit.rows for unit in units if unit.path not in sizes]
+    rows = sum(footer.rows for footer in footers)
     return Status(
-        planned=sum(unit.rows for unit in units),
-        done=sum(unit.rows for unit in done),
+        planned=rows + sum(filter(None, still_open)),
+        done=rows,
         failed=sum(footer.metadata.get("rows", {}).get("failed", 0) for footer in footers),
         units=len(units),
         files=len(done),
         size=sum(sizes[unit.path] for unit in done),
+        uncounted=still_open.count(None),
         last_run=_last_run(root),
     )
 

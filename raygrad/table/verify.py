@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raygrad import storage
-from raygrad.table import layout, reader
+from raygrad.table import layout, reader, schema
 from raygrad.table.reader import Footer, PlannedUnit
 
 
@@ -28,8 +28,9 @@ def verify(root: str) -> Iterator[str]:
         yield f"{path}: is in no plan; it isn't raygrad's, remove it"
     missing = [unit for path, unit in units.items() if path not in found]
     if missing:
-        rows = sum(unit.rows for unit in missing)
-        yield f"{len(missing)} of {len(units)} units are open, {rows} rows; run the job again"
+        rows = schema.total(unit.rows for unit in missing)
+        count = "rows not counted yet" if rows is None else f"{rows} rows"
+        yield f"{len(missing)} of {len(units)} units are open, {count}; run the job again"
     present = [path for path in units if path in found]
     for footer in reader.footers(root, present):
         yield from _of_footer(footer, units[footer.path], identity)
@@ -45,11 +46,9 @@ def _of_footer(footer: Footer, unit: PlannedUnit, identity: dict[str, Any]) -> I
         yield f"{footer.path}: its footer names another identity than the table"
     if counts["read"] != counts["scored"] + counts["failed"]:
         yield f"{footer.path}: the footer's counts don't add up: {counts}"
-    if not footer.rows == counts["read"] == unit.rows:
-        yield (
-            f"{footer.path}: has {footer.rows} rows, its footer says {counts['read']}, "
-            f"the plan {unit.rows}"
-        )
+    if not footer.rows == counts["read"] == (counts["read"] if unit.rows is None else unit.rows):
+        planned = "" if unit.rows is None else f", the plan {unit.rows}"
+        yield f"{footer.path}: has {footer.rows} rows, its footer says {counts['read']}{planned}"
 
 
 def _of_rows(root: str, footer: Footer, unit: PlannedUnit) -> Iterator[str]:
@@ -57,10 +56,12 @@ def _of_rows(root: str, footer: Footer, unit: PlannedUnit) -> Iterator[str]:
     with storage.open_read(storage.join(layout.scores(root), footer.path)) as stream:
         table = pq.ParquetFile(stream).read(columns)
     offset = 0
-    for source, first, rows in unit.segments:
+    for source, first, planned in unit.segments:
+        rows = len(table) - offset if planned is None else planned
         part = table.slice(offset, rows)
         expected = pa.chunked_array([pa.array(range(first, first + rows), pa.int64())])
-        if part["source"].unique().to_pylist() != [source] or not part["row"].equals(expected):
+        sources = [source] if rows else []
+        if part["source"].unique().to_pylist() != sources or not part["row"].equals(expected):
             yield f"{footer.path}: rows {offset} on aren't rows {first} on of {source}, in order"
         offset += rows
     failed = len(table) - table["error_type"].null_count

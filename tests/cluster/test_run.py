@@ -112,7 +112,7 @@ def test_a_bad_spec_is_refused_before_ray_starts(workplace):
     assert refused.stderr.splitlines() == [
         "Error: job.yaml has 3 faults:",
         '  batchsize: is no key of a spec; did you mean "batch_size"?',
-        '  sources[0].format: got "webp"; use parquet, images, numpy',
+        '  sources[0].format: got "webp"; use parquet, images, numpy, webdataset',
         '  model.factory: no module "modles" in '
         f"{Path(workplace.folder).resolve()} or among the installed packages",
     ]
