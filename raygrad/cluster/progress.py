@@ -33,7 +33,6 @@ class JobProgress:
     def __init__(self, rows: int, console: Console, *, at_least: bool = False) -> None:
         self.rows = rows
         self.at_least = at_least
-        self.unplanned = 0
         self.done = 0
         self.errors = 0
         self._first: tuple[float, int] | None = None
@@ -68,7 +67,6 @@ class JobProgress:
         self.done += rows
         if not planned:
             self.rows += rows
-            self.unplanned += rows
         self.errors += errors
         self._last = time.monotonic()
         if self._first is None:

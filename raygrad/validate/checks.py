@@ -34,6 +34,7 @@ def storage_faults(sections: Sections, output: str | None) -> Iterator[Fault]:
         yield from (Fault(f"storage.{place}", complaint) for place, complaint in unknown)
         return
     read = [path for source in sections.get("sources", []) for path in source.path]
+    read = [path.removeprefix(manifest.MARK) for path in read]
     refused: set[str] = set()
     for uri in [output, *read] if output else read:
         ask = storage.reach_for_writing if uri == output else storage.reach
