@@ -22,7 +22,7 @@ from workplace import Workplace
 TITLES = {
     "scoring actor": "ray::MapWorker",
     "decode worker": "ray::MapBatches(read_and_decode)",
-    "publishing worker": "ray::publish_unit",
+    "publishing worker": "ray::_publish",
     "coordinator": "ray::Coordinator",
     "raylet": "raylet/raylet",
     "driver": "",
