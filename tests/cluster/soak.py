@@ -22,7 +22,7 @@ from workplace import Workplace
 TITLES = {
     "scoring actor": "ray::MapWorker",
     "decode worker": "ray::MapBatches(read_and_decode)",
-    "publishing worker": "ray::publish_unit",
+    "publishing worker": "ray::_publish",
     "coordinator": "ray::Coordinator",
     "raylet": "raylet/raylet",
     "driver": "",
@@ -107,10 +107,10 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=6, help="At most so long between kills, s.")
     arguments = parser.parse_args()
     chance, ledger = random.Random(arguments.seed), Ledger()
-    end = time.monotonic() + 60 * arguments.minutes
     left, jobs, runs = arguments.kills, 0, 0
     with tempfile.TemporaryDirectory() as root:
         expected = undisturbed(Path(root, "undisturbed"))
+        end = time.monotonic() + 60 * arguments.minutes
         while left > 0 and time.monotonic() < end:
             jobs += 1
             workplace = job(Path(root, str(jobs)))
