@@ -30,6 +30,13 @@ def print_summary(summary: Summary) -> None:
         f"  SQL     SELECT * FROM read_parquet('{scores}/**/*.parquet', hive_partitioning = true)",
         f"  pandas  pd.read_parquet('{scores}')",
     ]
+    if summary.retried:
+        finished = summary.retried - summary.retries_open
+        lines.insert(
+            3,
+            f"  retried {finished:,} of {summary.retried:,} rows with errors, "
+            f"{summary.recovered:,} have scores now",
+        )
     if summary.changed:
         lines.append(
             f"Note: {summary.changed:,} source files changed after all their rows were scored; "

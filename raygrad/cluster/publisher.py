@@ -10,6 +10,7 @@ import ray
 from raygrad.cluster.summary import Summary
 from raygrad.plan import Unit
 from raygrad.table.publish import publish_unit
+from raygrad.table.retry import Replacement, replace_unit
 from raygrad.validate import Job
 
 MOST_UNPUBLISHED = 64
@@ -21,13 +22,16 @@ log = logging.getLogger("raygrad.run")
 class Publisher:
     """Publishes in tasks, which Ray retries; a retried one finds its own file and is content.
 
+    Units whose errors are tried again replace their file instead.
+
     Args:
         job: Whose table it is.
         summary: Where published rows are counted.
     """
 
     def __init__(self, job: Job, summary: Summary) -> None:
-        self._task = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])(publish_unit)
+        remote = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])
+        self._publish, self._replace = remote(publish_unit), remote(replace_unit)
         self._job = job
         self._summary = summary
         self._waiting: dict[Any, tuple[Unit, int]] = {}
@@ -41,7 +45,8 @@ class Publisher:
     def submit(self, unit: Unit, rows: pa.Table) -> None:
         """Starts to publish a unit; waits first if too many are on their way."""
         failed = len(rows) - rows["error_type"].null_count
-        reference = self._task.remote(self._job.spec.output, unit.path, rows, self._metadata)
+        task = self._replace if unit.path in self._job.retried else self._publish
+        reference = task.remote(self._job.spec.output, unit.path, rows, self._metadata)
         self._waiting[reference] = (unit, failed)
         self.wait(MOST_UNPUBLISHED)
 
@@ -54,10 +59,19 @@ class Publisher:
             )
             for reference in ready:
                 unit, failed = self._waiting.pop(reference)
-                created = ray.get(reference)
-                log.info("unit %s %s", unit.path, "published" if created else "was there already")
-                self._summary.rows += unit.rows
-                self._summary.errors += failed
-                self._summary.rows_open -= unit.rows
+                self._note(unit, failed, ray.get(reference))
             if not excess:
                 return
+
+    def _note(self, unit: Unit, failed: int, outcome: bool | Replacement) -> None:
+        summary = self._summary
+        if isinstance(outcome, Replacement):
+            what = "replaced" if outcome.replaced else "is as it was"
+            log.info("unit %s %s: %d errors left", unit.path, what, outcome.failed)
+            summary.retries_open -= self._job.retried[unit.path]
+            summary.recovered += outcome.failed_before - outcome.failed
+            return
+        log.info("unit %s %s", unit.path, "published" if outcome else "was there already")
+        summary.rows += unit.rows
+        summary.errors += failed
+        summary.rows_open -= unit.rows

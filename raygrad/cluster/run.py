@@ -47,17 +47,19 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
         known = units[: len(units) - len(job.fresh)]
         units = [*known, *plan.save(root, job.fresh)]
     open_units = [unit for unit in units if unit.path not in job.done]
+    to_score = [*open_units, *(unit for unit in units if unit.path in job.retried)]
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.changed = len(job.changed)
     summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
     summary.rows_open = sum(unit.rows for unit in open_units)
+    summary.retried = summary.retries_open = sum(job.retried.values())
     with _log_to(summary.log) as stream:
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         try:
-            if open_units:
+            if to_score:
                 with ray_session(address, verbose, stream), _failures(stream.name):
-                    _score(job, open_units, summary, embedded=address is None)
+                    _score(job, to_score, summary, embedded=address is None)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -124,10 +126,11 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
             publisher.submit(unit, whole)
         publisher.wait(0)
         summary.rate = progress.rate
-        summary.interrupted = interrupts.asked and bool(summary.rows_open)
-        if summary.rows_open and not interrupts.asked:
+        missing = summary.rows_open + summary.retries_open
+        summary.interrupted = interrupts.asked and bool(missing)
+        if missing and not interrupts.asked:
             raise JobFailedError(
-                f"{summary.rows_open:,} rows got no score, though all sources were read: a file "
+                f"{missing:,} rows got no score, though all sources were read: a file "
                 "has become shorter since it was planned; run again to see which"
             )
 

@@ -19,6 +19,9 @@ class Summary:
         errors: Those of them that hold an error instead of scores.
         rows_before: Rows that were there already.
         rows_open: Planned rows that are still to be scored.
+        retried: Rows with errors that this run set out to score again.
+        recovered: Those of them that have scores now.
+        retries_open: Those of them whose unit was not finished.
         seconds: From the first step to the last, the start of Ray included.
         rate: Rows a second from the first score to the last; None if they came at once.
         changed: How many files have changed since all their rows were scored.
@@ -31,6 +34,9 @@ class Summary:
     errors: int = 0
     rows_before: int = 0
     rows_open: int = 0
+    retried: int = 0
+    recovered: int = 0
+    retries_open: int = 0
     seconds: float = 0.0
     rate: float | None = None
     changed: int = 0

@@ -65,7 +65,12 @@ def test_a_unit_published_twice_leaves_one_file(root):
 def test_the_footer_counts_rows_beside_the_given_metadata(root, failed, counts):
     publish_unit(root, "a.parquet", some_rows(failed), {"model": "f00", "spec": {"loss": "x"}})
     footer = json.loads(read(root, "a.parquet").schema.metadata[b"raygrad"])
-    assert footer == {"model": "f00", "spec": {"loss": "x"}, "rows": counts}
+    assert footer == {
+        "model": "f00",
+        "spec": {"loss": "x"},
+        "rows": counts,
+        "non_finite": {},
+    }
 
 
 def test_a_rerun_gives_the_same_bytes(root):
