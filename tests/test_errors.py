@@ -58,6 +58,7 @@ def test_class_names_are_frozen_since_tables_hold_them():
         "SamplesInteractError",
         "ShapeError",
         "SpecError",
+        "TableBusyError",
         "TableError",
         "TooManyErrorsError",
         "UnreachedParameterError",

@@ -21,6 +21,7 @@ def main() -> None:
       1    failed
       2    bad spec or input; nothing was started
       3    stopped, since more rows failed than max_errors allows
+      4    another run is at work on the table, or has taken it over
       130  interrupted; run again to go on
     """  # noqa: D301 - click wants a real backspace
 

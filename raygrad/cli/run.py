@@ -22,6 +22,11 @@ from raygrad.cli.exits import INTERRUPTED, exit_codes
     help="Score the rows that hold errors again, too; what can't be scored now stays as it is.",
 )
 @click.option(
+    "--ignore-lease",
+    is_flag=True,
+    help="Take the table over from a run that is at work on it, or seems to be.",
+)
+@click.option(
     "--address",
     metavar="ADDRESS",
     help="Run on this Ray cluster; without it on an embedded Ray, whatever RAY_ADDRESS says.",
@@ -33,6 +38,7 @@ def run(
     output: str | None,
     limit: int | None,
     retry_errors: bool,
+    ignore_lease: bool,
     address: str | None,
     verbose: bool,
 ) -> None:
@@ -48,7 +54,7 @@ def run(
         job = validate.prepare(spec, output=output, limit=limit, retry_errors=retry_errors)
         if retry_errors and not job.retried:
             click.echo("No published row holds an error, so there is nothing to retry.")
-        summary = run_job(job, address=address, verbose=verbose)
+        summary = run_job(job, address=address, ignore_lease=ignore_lease, verbose=verbose)
         print_summary(summary)
         if summary.interrupted:
             sys.exit(INTERRUPTED)

@@ -15,27 +15,32 @@ from rich.console import Console
 
 from raygrad import plan
 from raygrad.cluster.gate import Gate
-from raygrad.cluster.interrupts import graceful_interrupts
+from raygrad.cluster.interrupts import Interrupts, graceful_interrupts
 from raygrad.cluster.progress import JobProgress
 from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.errors import JobFailedError, TooManyErrorsError
 from raygrad.plan import Unit
-from raygrad.table import identity
+from raygrad.table import identity, lease
+from raygrad.table.lease import Lease
 from raygrad.validate import Job
 
 log = logging.getLogger("raygrad.run")
 
 
-def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summary:
+def run(
+    job: Job, *, address: str | None = None, ignore_lease: bool = False, verbose: bool = False
+) -> Summary:
     """Scores what is open of a job, and leaves one file for each whole unit.
 
     Args:
         job: As :func:`raygrad.validate.prepare` gives it.
         address: A Ray cluster's; None starts an embedded one.
+        ignore_lease: Whether a run that is at work on the table is made to stop.
         verbose: Whether Ray's own messages are shown.
 
     Raises:
+        TableBusyError: If another run is at work on the table, or takes it over.
         TooManyErrorsError: If more rows failed than the spec's ``max_errors`` allows.
         KeyboardInterrupt: At the second Ctrl-C.
     """
@@ -58,8 +63,15 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         try:
             if to_score:
-                with ray_session(address, verbose, stream), _failures(stream.name):
-                    _score(job, to_score, summary, embedded=address is None)
+                interrupts = Interrupts()
+                hold = lease.held(root, summary.run, interrupts.stop_at_once, ignore=ignore_lease)
+                with (
+                    hold as before,
+                    ray_session(address, verbose, stream),
+                    _failures(stream.name),
+                ):
+                    _tell_of_takeover(before)
+                    _score(job, to_score, summary, interrupts, embedded=address is None)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -84,6 +96,14 @@ def _failures(log_file: str) -> Iterator[None]:
         raise JobFailedError(message) from error
 
 
+def _tell_of_takeover(before: Lease | None) -> None:
+    if before is not None:
+        why = before.over or "its lease is ignored"
+        line = f"Took over from {before}: {why}."
+        log.info(line)
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+
+
 @contextlib.contextmanager
 def _log_to(path: str) -> Iterator[TextIO]:
     """Writes the run's log, and offers the file to Ray's messages."""
@@ -100,7 +120,9 @@ def _log_to(path: str) -> Iterator[TextIO]:
             log.removeHandler(handler)
 
 
-def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> None:
+def _score(
+    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, *, embedded: bool
+) -> None:
     import ray
 
     from raygrad.cluster.placement import refuse_unplaceable
@@ -120,7 +142,7 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
         if ray.get(gate.close.remote()) == 0:
             signal.raise_signal(signal.SIGINT)  # there is nothing in flight to wait for
 
-    with progress, graceful_interrupts(stop) as interrupts:
+    with progress, graceful_interrupts(interrupts, stop):
         publisher = Publisher(job, summary)
         for unit, whole in _whole_units(job, units, gate, progress, limit):
             publisher.submit(unit, whole)
