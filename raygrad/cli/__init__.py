@@ -4,7 +4,7 @@ import click
 
 from raygrad import __version__
 from raygrad.cli.run import run
-from raygrad.cli.table import errors, status, verify
+from raygrad.cli.table import errors, export, status, verify
 from raygrad.cli.validate import validate
 
 __all__ = ["main"]
@@ -26,5 +26,5 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-for command in (run, validate, status, verify, errors):
+for command in (run, validate, status, verify, errors, export):
     main.add_command(command)

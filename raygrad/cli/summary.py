@@ -7,6 +7,7 @@ from rich.text import Text
 from raygrad.cluster.summary import Summary
 from raygrad.persample.explanation import Explanation
 from raygrad.table import layout
+from raygrad.table.export import Exported
 from raygrad.table.failures import Failure
 from raygrad.table.status import Status
 from raygrad.validate import Job, Report
@@ -123,6 +124,17 @@ def print_failures(failures: list[Failure]) -> None:
         example = Text(failure.example, overflow="fold")
         shown.add_row(failure.stage, failure.kind, f"{failure.rows:,}", example)
     console.print(shown)
+
+
+def print_exported(out: str, exported: Exported) -> None:
+    """What was copied, and what wasn't there yet."""
+    line = (
+        f"{exported.rows:,} rows in {exported.files:,} files and {exported.partitions:,} folders "
+        f"of {out}"
+    )
+    if exported.units_open:
+        line += f"\n{exported.rows_open:,} planned rows of {exported.units_open:,} units are open"
+    _console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _bytes(size: float) -> str:

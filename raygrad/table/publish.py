@@ -36,7 +36,16 @@ def publish_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, An
 
 def encode(rows: pa.Table, metadata: Mapping[str, Any]) -> bytes:
     """A Parquet file of rows, whose footer holds the metadata and counts of the rows."""
-    footer = {**metadata, "rows": counts(rows), "non_finite": non_finite(rows)}
+    return to_parquet(rows, footer_of(rows, metadata))
+
+
+def footer_of(rows: pa.Table, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of rows says of itself: the metadata, and counts of the rows."""
+    return {**metadata, "rows": counts(rows), "non_finite": non_finite(rows)}
+
+
+def to_parquet(rows: pa.Table, footer: Mapping[str, Any]) -> bytes:
+    """Rows as the bytes of a Parquet file, the same for the same rows and footer."""
     table = rows.replace_schema_metadata({METADATA_KEY: _canonical(footer)})
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd", row_group_size=ROWS_PER_GROUP)
