@@ -38,6 +38,11 @@ def print_summary(summary: Summary) -> None:
             f"  retried {finished:,} of {summary.retried:,} rows with errors, "
             f"{summary.recovered:,} have scores now",
         )
+    if summary.non_finite:
+        lines.append(
+            f"Note: {summary.non_finite:,} scores are NaN or infinite; they are in the table as "
+            "they are, and counted in its footers."
+        )
     if summary.changed:
         lines.append(
             f"Note: {summary.changed:,} source files changed after all their rows were scored; "
@@ -105,6 +110,9 @@ def print_status(table: str, status: Status) -> None:
         f"{status.failed:,} of them failed",
         f"files     {status.files:,} of {status.units:,} units, {_bytes(status.size)}",
     ]
+    if status.lease is not None:
+        end = "" if status.lease.over is None else f"; over, since {status.lease.over}"
+        lines.append(f"at work   {status.lease}{end}")
     if status.last_run is not None:
         run = status.last_run
         rate = f", {run['rate']:,.0f} rows/s" if run["rate"] else ""

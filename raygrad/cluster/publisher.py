@@ -9,7 +9,8 @@ import ray
 
 from raygrad.cluster.summary import Summary
 from raygrad.plan import Unit
-from raygrad.table.publish import publish_unit
+from raygrad.table.definitions import definitions
+from raygrad.table.publish import non_finite, publish_unit
 from raygrad.table.retry import Replacement, replace_unit
 from raygrad.validate import Job
 
@@ -38,6 +39,8 @@ class Publisher:
         self._metadata = {
             "schema_version": job.identity["schema_version"],
             "identity": job.identity,
+            "spec": job.spec.of_the_rows(),
+            "scores": definitions(job.spec.loss, job.spec.metrics),
             "check": job.check,
             "versions": {name: version(name) for name in ("raygrad", "torch", "ray", "pyarrow")},
         }
@@ -48,6 +51,7 @@ class Publisher:
         task = self._replace if unit.path in self._job.retried else self._publish
         reference = task.remote(self._job.spec.output, unit.path, rows, self._metadata)
         self._waiting[reference] = (unit, failed)
+        self._summary.non_finite += sum(non_finite(rows).values())
         self.wait(MOST_UNPUBLISHED)
 
     def wait(self, most: int) -> None:

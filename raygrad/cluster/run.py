@@ -21,7 +21,7 @@ from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.errors import JobFailedError, TooManyErrorsError
 from raygrad.plan import Unit
-from raygrad.table import identity, lease
+from raygrad.table import identity, lease, leftovers
 from raygrad.table.lease import Lease
 from raygrad.validate import Job
 
@@ -61,6 +61,8 @@ def run(
     summary.retried = summary.retries_open = sum(job.retried.values())
     with _log_to(summary.log) as stream:
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
+        if swept := leftovers.sweep(root):
+            log.info("removed %d unfinished files, more than a day old", swept)
         try:
             if to_score:
                 interrupts = Interrupts()

@@ -17,6 +17,7 @@ class Summary:
         table: The table's root.
         rows: Rows scored and published by this run.
         errors: Those of them that hold an error instead of scores.
+        non_finite: Scores of this run that are NaN or infinite; they are kept.
         rows_before: Rows that were there already.
         rows_open: Planned rows that are still to be scored.
         retried: Rows with errors that this run set out to score again.
@@ -32,6 +33,7 @@ class Summary:
     table: str
     rows: int = 0
     errors: int = 0
+    non_finite: int = 0
     rows_before: int = 0
     rows_open: int = 0
     retried: int = 0
