@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raygrad import storage
-from raygrad.table import layout
+from raygrad.table import layout, schema
 
 METADATA_KEY = b"raygrad"
 ROWS_PER_GROUP = 131_072
@@ -65,9 +65,8 @@ def non_finite(rows: pa.Table) -> dict[str, int]:
     They are kept in the table: that a score overflows says something of its row, too.
     """
     found = {
-        field.name: pc.sum(pc.invert(pc.is_finite(rows[field.name]))).as_py()
-        for field in rows.schema
-        if pa.types.is_float32(field.type)
+        name: pc.sum(pc.invert(pc.is_finite(rows[name]))).as_py()
+        for name in schema.score_columns(rows.schema)
     }
     return {name: count for name, count in found.items() if count}
 

@@ -22,13 +22,13 @@ class PlannedUnit(NamedTuple):
 
     Attributes:
         path: Its file's name below ``scores/``.
-        rows: How many rows it has.
+        rows: How many rows it has; None if it is open-ended.
         segments: For each piece the source file, its first row and how many rows.
     """
 
     path: str
-    rows: int
-    segments: tuple[tuple[str, int, int], ...]
+    rows: int | None
+    segments: tuple[tuple[str, int, int | None], ...]
 
 
 class Footer(NamedTuple):
@@ -54,14 +54,14 @@ def plan(root: str) -> list[PlannedUnit]:
     names = sorted(storage.names_below(layout.plan(root)))
     if not names:
         raise TableError(f"{root} is no table: it has no plan at {layout.plan(root)}")
-    units: dict[str, list[tuple[str, int, int]]] = {}
+    units: dict[str, list[tuple[str, int, int | None]]] = {}
     for name in names:
         content = storage.read_bytes(storage.join(layout.plan(root), name))
         for row in pq.read_table(pa.BufferReader(content), schema=schema.PLAN).to_pylist():
             path = schema.unit_path(row["generation"], row["unit"], row["partition"])
             units.setdefault(path, []).append((row["uri"], row["first_row"], row["rows"]))
     return [
-        PlannedUnit(path, sum(rows for _, _, rows in segments), tuple(segments))
+        PlannedUnit(path, schema.total(rows for _, _, rows in segments), tuple(segments))
         for path, segments in units.items()
     ]
 

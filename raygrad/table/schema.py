@@ -33,7 +33,17 @@ PLAN = pa.schema(
         ("rows", pa.int64()),
     ]
 )
-"""One row a segment; a unit's segments stand together, in order."""
+"""One row a segment; a unit's segments stand together, in order. Open-ended: rows is null."""
+
+
+def total(rows: Iterable[int | None]) -> int | None:
+    """The rows of a unit's segments together; None if one of them is open-ended."""
+    counted = 0
+    for count in rows:
+        if count is None:
+            return None
+        counted += count
+    return counted
 
 
 def unit_path(generation: int, unit: int, partition: str) -> str:
@@ -51,6 +61,14 @@ def metric_column(target: str, metric: str) -> str:
 def metric_columns(metrics: Mapping[str, Sequence[str]]) -> list[str]:
     """The columns of a spec's metrics, in their order."""
     return [metric_column(target, name) for target, names in metrics.items() for name in names]
+
+
+def score_columns(found: pa.Schema) -> list[str]:
+    """The forward-only scores and metrics among a score file's columns; no passed-through ones."""
+    if "prediction" not in found.names:
+        return []
+    after = found.names[found.names.index("prediction") + 1 :]
+    return [name for name in after if pa.types.is_float32(found.field(name).type)]
 
 
 def reserved(metrics: Mapping[str, Sequence[str]]) -> set[str]:

@@ -15,12 +15,13 @@ class Status:
     """A table's state.
 
     Attributes:
-        planned: Rows of the plan.
+        planned: Rows of the plan, as far as it can count them, and of archives that are done.
         done: Rows whose unit has its file, failed ones included.
         failed: Rows that hold an error instead of scores.
         units: Units of the plan.
         files: Files that are there.
         size: Bytes of all of them.
+        uncounted: Open units of archives, whose rows nobody knows yet.
         lease: Which run is at work, or was when it died; None if there is none.
         last_run: The summary of the run that ended last; None before the first.
     """
@@ -31,6 +32,7 @@ class Status:
     units: int
     files: int
     size: int
+    uncounted: int
     lease: Lease | None
     last_run: dict[str, Any] | None
 
@@ -44,15 +46,19 @@ def status(root: str) -> Status:
     units = reader.plan(root)
     sizes = storage.sizes_below(layout.scores(root))
     done = [unit for unit in units if unit.path in sizes]
-    rows = sum(unit.rows for unit in done)
+    still_open = [unit.rows for unit in units if unit.path not in sizes]
+    archives = [unit.path for unit in done if unit.rows is None]
+    rows = sum(unit.rows or 0 for unit in done)
+    rows += sum(footer.rows for footer in reader.footers(root, archives))
     runs = _runs(root)
     return Status(
-        planned=sum(unit.rows for unit in units),
+        planned=rows + sum(filter(None, still_open)),
         done=rows,
         failed=_failed(root, [unit.path for unit in done], rows, runs),
         units=len(units),
         files=len(done),
         size=sum(sizes[unit.path] for unit in done),
+        uncounted=still_open.count(None),
         lease=lease.read(root),
         last_run=runs[-1] if runs else None,
     )

@@ -14,7 +14,10 @@ from raygrad.table import retry, swap
 from raygrad.table.retry import replace_unit, with_errors
 from raygrad.table.verify import verify
 
-METADATA = {"identity": {"loss": "pseudo_label", "schema_version": 1}, "schema_version": 1}
+METADATA = {
+    "identity": {"loss": "pseudo_label", "schema_version": 1, "metrics": {"all": ["l1"]}},
+    "schema_version": 1,
+}
 
 
 @pytest.fixture
