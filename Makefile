@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench soak clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ lint: .venv/bin/raygrad  ## Check style, types and layers
 bench: .venv/bin/raygrad  ## Measure beside other packages, and write benchmarks/RESULTS.md
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks
+
+soak: .venv/bin/raygrad  ## Kill processes of jobs at random, 100 times, and count their rows
+	$(BIN)/python tests/cluster/soak.py
 
 clean:  ## Remove the demo's files and all caches, but not .venv
 	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -92,3 +92,14 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return (
         "\n".join("|" + "|".join(c.replace("|", "/") for c in line) + "|" for line in lines) + "\n"
     )
+
+
+def section(path: Path, title: str, lines: Sequence[str]) -> None:
+    """Replaces one section of a Markdown page, or adds it at the end."""
+    whole = path.read_text() if path.exists() else "# Results of the pipeline\n"
+    head, *parts = whole.split("\n## ")
+    sections = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts}
+    sections[title] = "\n".join(lines).strip()
+    path.write_text(
+        "\n\n".join([head.strip(), *(f"## {t}\n\n{text}" for t, text in sections.items())]) + "\n"
+    )

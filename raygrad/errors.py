@@ -4,6 +4,7 @@
     ├── SpecError (a ValueError)        the job's spec or its input is wrong; nothing was started
     ├── ImportPathError                 an import path names nothing that can be imported
     ├── IdentityError                   the table belongs to another model, loss or metric
+    ├── StorageError (an OSError)       a store can't be reached, refuses, or goes on failing
     ├── TableError                      there is no table, or it isn't what it should be
     ├── TableBusyError                  another run is at work on the table
     ├── PlanError                       the sources are no longer what the plan was made from
@@ -11,9 +12,11 @@
     ├── JobFailedError                  Ray or the code that it ran failed for good
     ├── TooManyErrorsError              more rows failed than max_errors allows
     ├── RowError                        one row can't be scored; it becomes an error row
+    │   ├── BrokenArchiveError          the rest of the row's archive can't be read
     │   ├── NullInputError              the input column is null in this row
     │   ├── DecodeError                 the bytes are no readable image
-    │   └── ShapeError                  the decoded input has another shape than the rest
+    │   ├── ShapeError                  the decoded input has another shape than the rest
+    │   └── ProcessDied                 the row kills the process that decodes or scores it
     ├── UnreachedParameterError (a ValueError)   the loss ignores a target, and strict=True
     ├── SamplesInteractError            samples mix on the way, and on_interaction="raise"
     └── RefusedModelError               autograd itself can't differentiate this sample by sample
@@ -65,6 +68,10 @@ class IdentityError(RaygradError):
     """A table holds the scores of one identity, and this run has another."""
 
 
+class StorageError(RaygradError, OSError):
+    """A store can't be reached, refuses access, or failed again and again."""
+
+
 class TableError(RaygradError):
     """A folder is no raygrad table, or not a sound one."""
 
@@ -93,6 +100,10 @@ class RowError(RaygradError):
     """Base of the errors that belong to one row."""
 
 
+class BrokenArchiveError(RowError):
+    """An archive is truncated or corrupt; the row stands for all that comes after."""
+
+
 class NullInputError(RowError):
     """The row holds no input."""
 
@@ -103,6 +114,10 @@ class DecodeError(RowError):
 
 class ShapeError(RowError):
     """The row's decoded input has an unexpected shape."""
+
+
+class ProcessDied(RowError):  # noqa: N818 - it stands in tables, beside the user's own names
+    """Decoding or scoring the row kills the process that does it."""
 
 
 class UnreachedParameterError(RaygradError, ValueError):

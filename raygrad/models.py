@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raygrad.errors import Fault, ImportPathError, SpecError
+from raygrad.errors import Fault, ImportPathError, SpecError, StorageError
 from raygrad.imports import described, load
 from raygrad.spec import ModelSpec
 from raygrad.storage import open_read
@@ -104,6 +104,8 @@ def _load(model: nn.Module, uri: str) -> None:
             state = torch.load(stream, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise _fault("checkpoint", f"{uri} doesn't exist") from error
+    except StorageError as error:
+        raise SpecError([Fault("storage", str(error))]) from error
     except Exception as error:
         message = f"{uri} is no state dict that loads with weights_only: {described(error)}"
         raise _fault("checkpoint", message) from error

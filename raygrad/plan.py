@@ -1,7 +1,8 @@
 """The plan: which rows make which unit, frozen when it is first made."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -9,9 +10,15 @@ import pyarrow.parquet as pq
 
 from raygrad import storage
 from raygrad.errors import Fault, PlanError, SpecError
-from raygrad.sources import SOURCES, Segment
+from raygrad.sources import SOURCES, Description, Segment, batches
 from raygrad.storage import StoredFile
 from raygrad.table import layout, schema
+
+SEGMENTS_AT_ONCE = 65_536
+"""The plan is written and read in pieces, so that a million files aren't in memory twice."""
+
+ROWS_COUNTED = 64
+"""Rows that are read at once to count them."""
 
 
 class Unit(NamedTuple):
@@ -30,9 +37,9 @@ class Unit(NamedTuple):
     segments: tuple[Segment, ...]
 
     @property
-    def rows(self) -> int:
-        """How many rows it has."""
-        return sum(segment.rows for segment in self.segments)
+    def rows(self) -> int | None:
+        """How many rows it has; None if it is open-ended."""
+        return schema.total(segment.rows for segment in self.segments)
 
     @property
     def path(self) -> str:
@@ -59,7 +66,8 @@ def make(
     """Cuts files into units of about ``rows_per_file`` rows.
 
     A piece that its format reads whole, such as a row group, is never cut, unless the limit falls
-    into it; empty files make no unit.
+    into it; empty files make no unit. A file whose rows can't be counted beforehand is an
+    open-ended unit of its own; with a limit it is read up to there, and so is counted.
 
     Args:
         groups: The files of each partition.
@@ -74,45 +82,77 @@ def make(
     Raises:
         SpecError: With each file that can't be read or lacks a column.
     """
-    units: list[Unit] = []
     faults: list[Fault] = []
-    left = limit
-    for group in groups:
-        waiting: list[Segment] = []
-        for segment in _segments(group, columns, faults):
-            if left is not None:
-                segment = segment._replace(rows=min(segment.rows, left))  # noqa: PLW2901
-                left -= segment.rows
-            if segment.rows:
-                waiting.append(segment)
-            if sum(part.rows for part in waiting) >= rows_per_file:
-                units.append(Unit(generation, len(units), group.partition, _joined(waiting)))
-                waiting = []
-            if left == 0:
-                break
-        if waiting:
-            units.append(Unit(generation, len(units), group.partition, _joined(waiting)))
+    listed = list(groups)
+    every: Iterator[tuple[int, Segment]] = (
+        (place, segment)
+        for place, group in enumerate(listed)
+        for segment in _segments(group, columns, faults)
+    )
+    if limit is not None:
+        every = _limited(every, limit, [] if columns is None else columns.names)
+    units: list[Unit] = []
+    for place, segments in groupby(every, key=itemgetter(0)):
+        for run in _runs((segment for _, segment in segments), rows_per_file):
+            units.append(Unit(generation, len(units), listed[place].partition, _joined(run)))
     if faults:
         raise SpecError(faults, "the sources' files")
     return units
 
 
 def _segments(group: Group, columns: pa.Schema | None, faults: list[Fault]) -> Iterator[Segment]:
+    described: Description | None = None
     for file in group.files:
-        try:
-            described = SOURCES[group.format].describe(file.uri)
-        except (OSError, ValueError) as error:
-            faults.append(Fault(file.uri, f"can't be read as {group.format}: {error}"))
-            continue
-        faults += [
-            Fault(file.uri, complaint)
-            for field in columns or ()
-            if (complaint := _misfit(described.schema, field))
-        ]
+        if described is None or not described.alike:
+            try:
+                described = SOURCES[group.format].describe(file.uri)
+            except (OSError, ValueError) as error:
+                faults.append(Fault(file.uri, f"can't be read as {group.format}: {error}"))
+                continue
+            faults += [
+                Fault(file.uri, complaint)
+                for field in columns or ()
+                if described.pieces and (complaint := _misfit(described.schema, field))
+            ]
         first = 0
         for rows in described.pieces:
             yield Segment(group.format, file.uri, file.size, file.version, first, rows)
-            first += rows
+            first += rows or 0
+
+
+def _limited(
+    segments: Iterable[tuple[int, Segment]], limit: int, columns: Sequence[str]
+) -> Iterator[tuple[int, Segment]]:
+    """The first segments, up to so many rows; those that are open-ended are read, and counted."""
+    left = limit
+    for place, segment in segments:
+        cut = segment._replace(rows=left if segment.rows is None else min(segment.rows, left))
+        if segment.rows is None:
+            cut = cut._replace(rows=sum(map(len, batches([cut], columns, ROWS_COUNTED))))
+        yield place, cut
+        left -= cut.end - cut.first_row
+        if not left:
+            return
+
+
+def _runs(segments: Iterable[Segment], rows_per_file: int) -> Iterator[list[Segment]]:
+    """Neighbours that make a unit of about so many rows; open-ended ones stay alone."""
+    run: list[Segment] = []
+    count = 0
+    for segment in segments:
+        if segment.rows is None:
+            if run:
+                yield run
+            yield [segment]
+            run, count = [], 0
+        elif segment.rows:
+            run.append(segment)
+            count += segment.rows
+        if count >= rows_per_file:
+            yield run
+            run, count = [], 0
+    if run:
+        yield run
 
 
 def _misfit(found: pa.Schema, field: pa.Field) -> str | None:
@@ -137,10 +177,16 @@ def _joined(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     joined: list[Segment] = []
     for segment in segments:
         if joined and joined[-1].uri == segment.uri:
-            joined[-1] = joined[-1]._replace(rows=joined[-1].rows + segment.rows)
+            joined[-1] = joined[-1]._replace(rows=segment.end - joined[-1].first_row)
         else:
             joined.append(segment)
     return tuple(joined)
+
+
+def count_rows(units: Iterable[Unit]) -> tuple[int, int]:
+    """How many rows some units have, and how many of them are open-ended, of unknown rows."""
+    counts = [unit.rows for unit in units]
+    return sum(filter(None, counts)), counts.count(None)
 
 
 def save(root: str, units: Sequence[Unit]) -> list[Unit]:
@@ -149,15 +195,16 @@ def save(root: str, units: Sequence[Unit]) -> list[Unit]:
     Returns:
         The units that stand in the table: another planner's, if that one was first.
     """
-    rows = [
+    rows = (
         (unit.generation, unit.number, unit.partition, *segment)
         for unit in units
         for segment in unit.segments
-    ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema.PLAN)
-    table = pa.table(dict(zip(schema.PLAN.names, columns, strict=True)), schema=schema.PLAN)
+    )
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
+    with pq.ParquetWriter(buffer, schema.PLAN, compression="zstd") as writer:
+        while some := list(islice(rows, SEGMENTS_AT_ONCE)):
+            columns = map(pa.array, zip(*some, strict=True), schema.PLAN.types)
+            writer.write_table(pa.table(list(columns), schema=schema.PLAN))
     uri = storage.join(layout.plan(root), f"{units[0].generation:04d}.parquet")
     storage.publish(uri, buffer.getvalue().to_pybytes(), layout.scratch(root))
     return _load_file(uri)
@@ -171,11 +218,15 @@ def load(root: str) -> list[Unit]:
 
 
 def _load_file(uri: str) -> list[Unit]:
-    rows = pq.read_table(pa.BufferReader(storage.read_bytes(uri)), schema=schema.PLAN).to_pylist()
-    keyed = groupby(rows, key=lambda row: (row["generation"], row["unit"], row["partition"]))
+    file = pq.ParquetFile(pa.BufferReader(storage.read_bytes(uri)))
+    rows = (
+        row
+        for batch in file.iter_batches(SEGMENTS_AT_ONCE, columns=schema.PLAN.names)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
     return [
-        Unit(*key, tuple(Segment(**{name: row[name] for name in Segment._fields}) for row in group))
-        for key, group in keyed
+        Unit(generation, number, partition, tuple(Segment(*row[3:]) for row in group))
+        for (generation, number, partition), group in groupby(rows, key=itemgetter(0, 1, 2))
     ]
 
 

@@ -1,5 +1,6 @@
 """One decoded batch in, one batch of scores and errors out; knows no Ray."""
 
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from raygrad.errors import RefusedModelError, SamplesInteractError
 from raygrad.losses import LOSSES
 from raygrad.metrics import metric_by_name
 from raygrad.persample.explanation import Explanation
+from raygrad.sources import READ_ERROR
 from raygrad.spec import JobSpec
 from raygrad.table import schema
 
@@ -24,6 +26,9 @@ INPUT = "input:"
 """Prefix of the decoded inputs' columns in a batch, before the keyword."""
 
 LONGEST_MESSAGE = 500
+
+TRACEBACK = b"traceback"
+"""Key in a batch's metadata: where the first of its errors was raised."""
 
 
 def raw_columns(spec: JobSpec, *more: str | None) -> list[str]:
@@ -41,6 +46,7 @@ def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
 
     Returns:
         Columns ``source``, ``row``, the kept ones, one fixed-size list a keyword, and the errors'.
+        Rows that the source couldn't read have stage ``read``.
     """
     errors: list[Any] = [None] * len(rows)
     columns = {name: rows[name] for name in (*schema.IDENTITY_COLUMNS, *spec.keep)}
@@ -48,7 +54,34 @@ def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
         decoded = decode(rows[field.column], field)
         columns[INPUT + keyword] = to_fixed_size_list(decoded.values)
         errors = [first or second for first, second in zip(errors, decoded.errors, strict=True)]
-    return pa.table({**columns, **_error_columns("decode", errors)})
+    found = _error_columns("decode", errors)
+    if READ_ERROR in rows.column_names:
+        unread = rows[READ_ERROR].combine_chunks()
+        stage = pc.if_else(unread.is_valid(), "read", None)
+        for name, mine in zip(schema.ERROR_COLUMNS, [stage, *unread.flatten()], strict=True):
+            found[name] = pc.coalesce(mine, found[name])
+    return _with_traceback(pa.table({**columns, **found}), errors)
+
+
+def fail(batch: pa.Table, stage: str, error: Exception) -> pa.Table:
+    """A decoded batch with the same error for all its rows."""
+    for name, values in _error_columns(stage, [error] * len(batch)).items():
+        batch = batch.set_column(batch.schema.get_field_index(name), name, values)
+    return batch
+
+
+def fail_to_decode(rows: pa.Table, spec: JobSpec, error: Exception) -> pa.Table:
+    """As :func:`decode_batch`, for rows that can't even be looked at."""
+    hidden = rows
+    for field in spec.input.values():
+        place = rows.schema.get_field_index(field.column)
+        hidden = hidden.set_column(
+            place, field.column, pa.nulls(len(rows), rows.schema.types[place])
+        )
+    batch = fail(decode_batch(hidden, spec), "decode", error)
+    for name in spec.keep:
+        batch = batch.set_column(batch.schema.get_field_index(name), name, rows[name])
+    return batch.replace_schema_metadata(None)
 
 
 class Scorer:
@@ -124,7 +157,8 @@ class Scorer:
             columns[name] = pa.array(values[:, index].astype(kind), mask=~scored)
         for name, mine in _error_columns("score", errors).items():
             columns[name] = pc.coalesce(batch[name], mine)
-        return pa.table(columns, schema=self.schema)
+        table = pa.table(columns, schema=self.schema).replace_schema_metadata(batch.schema.metadata)
+        return _with_traceback(table, errors)
 
     def inputs(self, batch: pa.Table) -> dict[str, Tensor]:
         """The rows of a decoded batch that have no error, as the model's arguments by keyword."""
@@ -176,6 +210,16 @@ def _error_columns(stage: str, errors: Sequence[BaseException | None]) -> dict[s
         "error_message": [None if error is None else _message(error) for error in errors],
     }
     return {name: pa.array(values[name], kind) for name, kind in schema.ERROR_COLUMNS.items()}
+
+
+def _with_traceback(batch: pa.Table, errors: Sequence[BaseException | None]) -> pa.Table:
+    """Notes where the first error was raised, unless the batch has such a note already."""
+    first = next(filter(None, errors), None)
+    metadata = batch.schema.metadata or {}
+    if first is None or TRACEBACK in metadata:
+        return batch
+    trace = "".join(traceback.format_exception(first)).encode("utf-8", "replace")
+    return batch.replace_schema_metadata({**metadata, TRACEBACK: trace})
 
 
 def _message(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Secret,
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
@@ -85,7 +86,8 @@ class SourceSpec(_Section):
     """Files of one format, whose rows all share the constants."""
 
     path: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)] = Field(
-        description="Path, URI or glob, or a list of them."
+        description="Path, URI or glob, or a list of them. @FILE reads them from a text file, one "
+        "a line."
     )
     format: str = Field("parquet", description="How the files are read.")
     constants: dict[str, Any] = Field(
@@ -98,7 +100,9 @@ class FieldSpec(_Section):
 
     column: str = Field(description="The source's column.")
     decode: Literal["image", "tensor"] = Field(
-        "tensor", description="image: encoded bytes; tensor: numbers, lists or fixed-shape tensors."
+        "tensor",
+        description="image: encoded bytes, or paths or URIs of image files; tensor: numbers, "
+        "lists, fixed-shape tensors or bytes of .npy files.",
     )
     mode: Literal["L", "RGB"] = Field("RGB", description="An image's channels: grey or colour.")
     shape: list[Annotated[int, Field(gt=0)]] | None = Field(
@@ -181,6 +185,10 @@ class JobSpec(_Section):
         BeforeValidator(_rows_or_share),
         WithJsonSchema({"type": ["integer", "number", "null"], "minimum": 0}),
     ] = Field(None, description="Rows or share; by default 10 %, and at least 100 rows.")
+    storage: dict[str, Secret[dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="For each protocol, as s3, options of its fsspec file system; never shown.",
+    )
     actors: ActorsSpec = Field(
         default_factory=lambda: ActorsSpec.model_validate({}), description="See actors below."
     )
@@ -262,6 +270,8 @@ def _fault(location: tuple[str | int, ...], detail: Any) -> Fault:
         return Fault(place, "is missing")
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if location[0] == "storage":  # may hold secrets
+        return Fault(place, message)
     return Fault(place, f"got {_shown(detail['input'])}; {message}")
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
+
+from raygrad.spec import parse
+from raygrad.storage import unknown_options
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -67,11 +71,18 @@ def test_sql(query, checkout):
     assert {row[0]: row[1] for row in rows} == {"mnist": 2000, "digits_8_9": 1000, "photos": 1000}
 
 
-@pytest.mark.parametrize("spec", OF_KIND["yaml"])
+@pytest.mark.parametrize("spec", OF_KIND["yaml"][:1])
 def test_job(spec, checkout):
     (checkout / "readme.yaml").write_text(spec)
     out = run(".venv/bin/raygrad validate readme.yaml", checkout)
     assert "fc_l1" in out
+
+
+def test_a_part_of_a_spec():
+    """The second block is no whole job; its options must be those that s3fs has."""
+    (document,) = (yaml.safe_load(spec) for spec in OF_KIND["yaml"][1:])
+    sections, _ = parse(document)
+    assert list(unknown_options(sections["storage"])) == []
 
 
 def test_the_demo_compares_all_scores_and_says_what_to_try_next(checkout):

@@ -34,7 +34,7 @@ def page() -> str:
         "relative to the",
         "folder that raygrad runs in. [jobs/demo.yaml](../jobs/demo.yaml) is an example.",
         "",
-        f"- Source formats: {', '.join(SOURCES)}.",
+        f"- Source formats: {', '.join(SOURCES)}; see formats below.",
         f"- Losses: {', '.join(LOSSES)}.",
         f"- Metrics: {metrics}, and p-norms such as l1, l2, l0.5 or linf.",
         f"- Forward-only scores, in every table: {', '.join(CONFIDENCE)}.",
@@ -43,6 +43,10 @@ def page() -> str:
     for title, model in SECTIONS.items():
         lines += [f"## {title}", "", (model.__doc__ or "").strip(), ""]
         lines += ["| key | default | meaning |", "|-|-|-|", *_rows(model), ""]
+    lines += ["## Formats", ""]
+    for title, source in SOURCES.items():
+        lines += [f"### {title}", "", f"Endings: {', '.join(source.SUFFIXES)}.", ""]
+        lines += [(source.__doc__ or "").strip().replace("``", "`"), ""]
     return "\n".join(lines)
 
 

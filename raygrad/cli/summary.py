@@ -20,10 +20,12 @@ def print_summary(summary: Summary) -> None:
     """A run's counts, where things lie, and how the table is read."""
     scores = layout.scores(summary.table)
     rate = "" if summary.rate is None else f", {summary.rate:,.0f} rows/s once started"
+    before = _and_archives(f"{summary.rows_before:,}", summary.uncounted_before)
+    left = _and_archives(f"{summary.rows_open:,}", summary.uncounted_open)
     lines = [
         "Interrupted." if summary.interrupted else "Done.",
         f"  rows    {summary.rows:,} scored in {summary.seconds:.1f} s{rate}, "
-        f"{summary.rows_before:,} were there already, {summary.rows_open:,} are open",
+        f"{before} were there already, {left} are open",
         f"  errors  {summary.errors:,}",
         f"  table   {scores}",
         f"  log     {summary.log}",
@@ -48,9 +50,21 @@ def print_summary(summary: Summary) -> None:
             f"Note: {summary.changed:,} source files changed after all their rows were scored; "
             "the table has the rows of before."
         )
+    if not summary.create_only:
+        lines.append(
+            "Note: the store replaces files though it is told not to. No row is there twice, since "
+            "a unit has one name; but of two runs at once the later one's files stay."
+        )
     if summary.interrupted:
         lines.append("Run the same command again to score the rest.")
     _console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def _and_archives(rows: str, archives: int) -> str:
+    """A count of rows, and of the archives whose rows aren't in it."""
+    if not archives:
+        return rows
+    return f"{rows} and those of {archives:,} archive{'s' if archives > 1 else ''}"
 
 
 def print_report(job: Job, report: Report) -> None:
@@ -60,7 +74,10 @@ def print_report(job: Job, report: Report) -> None:
     for source in report.sources:
         shown = "-" if source.accuracy is None else f"{source.accuracy:.1%}"
         sources.add_row(
-            source.partition or "(none)", f"{source.files:,}", f"{source.rows:,}", shown
+            source.partition or "(none)",
+            f"{source.files:,}",
+            "not counted" if source.rows is None else f"{source.rows:,}",
+            shown,
         )
     console.print(sources)
     first = report.scores.slice(0, 1).to_pylist()
@@ -103,10 +120,12 @@ def _costs(explanation: Explanation) -> Table:
 
 def print_status(table: str, status: Status) -> None:
     """How far a table is."""
-    share = status.done / status.planned if status.planned else 1
+    whole = status.done / status.planned if status.planned else 1
+    at_least = "at least " if status.uncounted else ""
+    share = "" if status.uncounted else f" ({whole:.1%})"
     lines = [
         f"table     {layout.scores(table)}",
-        f"rows      {status.done:,} of {status.planned:,} done ({share:.1%}), "
+        f"rows      {status.done:,} of {at_least}{status.planned:,} done{share}, "
         f"{status.failed:,} of them failed",
         f"files     {status.files:,} of {status.units:,} units, {_bytes(status.size)}",
     ]

@@ -1,14 +1,27 @@
 """The driver's desk: batches of scores come in, in any order; whole units go out, once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from raygrad.plan import Unit
 
 
+@dataclass
+class _Parts:
+    """What has come of a unit: batches by offset, how many rows they have and need to have."""
+
+    total: int | None
+    rows: int = 0
+    batches: dict[int, pa.Table] = field(default_factory=dict)
+
+
 class Assembly:
     """Collects each unit's batches until it is complete.
+
+    A unit's rows are counted by the plan, or, where that couldn't, by the reader: its last batch
+    carries the total, and may come before others.
 
     Args:
         units: What the batches' unit numbers are indices of.
@@ -16,22 +29,31 @@ class Assembly:
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self._units = units
-        self._parts: dict[int, dict[int, pa.Table]] = {}
+        self._parts: dict[int, _Parts] = {}
 
-    def add(self, unit: int, offset: int, scores: pa.Table) -> pa.Table | None:
+    def add(
+        self, unit: int, offset: int, scores: pa.Table, total: int | None = None
+    ) -> pa.Table | None:
         """Adds a batch.
 
         Args:
             unit: Index of the batch's unit.
             offset: Where in the unit the batch begins, in rows.
             scores: The batch's rows.
+            total: The unit's rows, if the reader found its end with this batch.
 
         Returns:
-            All rows of the unit, in order, if this was its last batch.
+            All rows of the unit, in order, if it is complete with this batch.
         """
-        parts = self._parts.setdefault(unit, {})
-        parts[offset] = scores
-        if sum(len(part) for part in parts.values()) < self._units[unit].rows:
+        parts = self._parts.get(unit)
+        if parts is None:
+            parts = self._parts[unit] = _Parts(self._units[unit].rows)
+        if parts.total is None:
+            parts.total = total
+        if offset not in parts.batches:
+            parts.rows += len(scores)
+            parts.batches[offset] = scores
+        if parts.total is None or parts.rows < parts.total:
             return None
         del self._parts[unit]
-        return pa.concat_tables([parts[offset] for offset in sorted(parts)]).combine_chunks()
+        return pa.concat_tables([parts.batches[o] for o in sorted(parts.batches)]).combine_chunks()

@@ -5,6 +5,7 @@ class Gate:
     """A small actor that readers and scorers ask; units are indices into the run's list."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._begun: set[int] = set()
         self._closed = False
 

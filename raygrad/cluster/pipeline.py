@@ -5,25 +5,23 @@ splits blocks as it likes, but never inside a row, so a batch's composition, and
 number, is the same in every run.
 """
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
 
-from raygrad.cluster.actor import ScoringActor, pack
+from raygrad.cluster.actor import ScoringActor
+from raygrad.cluster.reader import read_and_decode
 from raygrad.plan import Unit
-from raygrad.scorer import decode_batch, raw_columns
-from raygrad.sources import Segment, batches
+from raygrad.scorer import raw_columns
 from raygrad.spec import JobSpec
 
 DECODE_CPUS = 0.4
 """Beside an actor's 0.5 it lets two CPUs run one actor and three readers, with no deadlock."""
 
 MOST_INPUT_BLOCKS = 2000
-SECONDS_BETWEEN_QUESTIONS = 1.0
 BATCHES_PER_BLOCK = 4
 SMALLEST_BLOCK = 1 << 16
 """Larger blocks pile up work, and show progress in lumps; smaller ones cost a task each."""
@@ -34,7 +32,7 @@ def score_units(
     spec: JobSpec,
     kept: Sequence[pa.Field],
     fingerprint: str,
-    gate: Any,
+    coordinator: Any,
 ) -> ray.data.Dataset:
     """The pipeline, which starts when it is iterated.
 
@@ -43,11 +41,11 @@ def score_units(
         spec: The job's, as :func:`raygrad.validate.prepare` resolves it.
         kept: The passed-through columns.
         fingerprint: That of the driver's model.
-        gate: Handle of a :class:`raygrad.cluster.gate.Gate`.
+        coordinator: Handle of a :class:`raygrad.cluster.coordinator.Coordinator`.
 
     Returns:
-        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows) and
-        ``payload`` (the scores).
+        Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows),
+        ``total`` (rows of the unit, in its last batch; else null) and ``payload`` (the scores).
     """
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = max(SMALLEST_BLOCK, BATCHES_PER_BLOCK * _bytes_per_batch(spec))
@@ -63,14 +61,14 @@ def score_units(
         ray.data.from_arrow(inputs, override_num_blocks=blocks)
         .map_batches(
             read_and_decode,
-            fn_kwargs={"spec": spec, "columns": raw_columns(spec), "gate": gate},
+            fn_kwargs={"spec": spec, "columns": raw_columns(spec), "coordinator": coordinator},
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=DECODE_CPUS,
         )
         .map_batches(
             ScoringActor,
-            fn_constructor_args=(spec, tuple(kept), fingerprint, gate),
+            fn_constructor_args=(spec, tuple(kept), fingerprint, coordinator),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
@@ -83,31 +81,6 @@ def score_units(
             num_gpus=gpus,
         )
     )
-
-
-def read_and_decode(
-    units: pa.Table, spec: JobSpec, columns: Sequence[str], gate: Any
-) -> Iterator[pa.Table]:
-    """Reads a unit and yields its decoded batches one by one, while the gate lets it."""
-    for unit in units.to_pylist():
-        segments = [Segment(**segment) for segment in unit["segments"]]
-        offset = 0
-        if not ray.get(gate.wanted.remote(unit["unit"])):
-            continue
-        asked = time.monotonic()
-        for batch in batches(segments, columns, spec.batch_size):
-            if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
-                if not ray.get(gate.wanted.remote(unit["unit"])):
-                    break
-                asked = time.monotonic()
-            yield pa.table(
-                {
-                    "unit": pa.array([unit["unit"]], pa.int64()),
-                    "offset": pa.array([offset], pa.int64()),
-                    "payload": pa.array([pack(decode_batch(batch, spec))], pa.large_binary()),
-                }
-            )
-            offset += len(batch)
 
 
 def _bytes_per_batch(spec: JobSpec) -> int:

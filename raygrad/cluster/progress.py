@@ -25,12 +25,15 @@ class JobProgress:
     """Counts rows and errors, and shows them.
 
     Args:
-        rows: How many there are to score.
+        rows: How many there are to score, of those that the plan could count.
         console: Where to.
+        at_least: Whether there are more, in archives; each is added when it is scored.
     """
 
-    def __init__(self, rows: int, console: Console) -> None:
+    def __init__(self, rows: int, console: Console, *, at_least: bool = False) -> None:
         self.rows = rows
+        self.at_least = at_least
+        self.unplanned = 0
         self.done = 0
         self.errors = 0
         self._first: tuple[float, int] | None = None
@@ -43,7 +46,7 @@ class JobProgress:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task("starting", total=self.rows, errors=0)
+            self._task = self._bar.add_task("starting", total=self._total(), errors=0)
         else:
             self._lines.start()
         return self
@@ -60,16 +63,23 @@ class JobProgress:
         else:
             self._lines.join()
 
-    def advance(self, rows: int, errors: int) -> None:
-        """Notes that so many more rows were scored, and how many of them failed."""
+    def advance(self, rows: int, errors: int, *, planned: bool = True) -> None:
+        """Notes that so many more rows were scored, how many failed, and if the plan knew them."""
         self.done += rows
+        if not planned:
+            self.rows += rows
+            self.unplanned += rows
         self.errors += errors
         self._last = time.monotonic()
         if self._first is None:
             self._first = (self._last, self.done)
         if self._bar is not None:
             self._bar.update(
-                self._task, description="scoring", completed=self.done, errors=self.errors
+                self._task,
+                description="scoring",
+                total=self._total(),
+                completed=self.done,
+                errors=self.errors,
             )
 
     def say(self, message: str) -> None:
@@ -84,12 +94,18 @@ class JobProgress:
         start, before = self._first
         return (self.done - before) / (self._last - start)
 
+    def _total(self) -> int | None:
+        """What a bar can be drawn to."""
+        return None if self.at_least else self.rows
+
     def _print_lines(self) -> None:
         while not self._over.wait(SECONDS_BETWEEN_LINES):
             rate = self.rate
-            left = (self.rows - self.done) / rate if rate else 0
-            speed = f"{rate:,.0f} rows/s, {left:.0f} s left" if rate else "starting"
-            self.say(f"{self.done:,} of {self.rows:,} rows, {speed}, {self.errors:,} errors")
+            speed = f"{rate:,.0f} rows/s" if rate else "starting"
+            if rate and not self.at_least:
+                speed += f", {(self.rows - self.done) / rate:.0f} s left"
+            total = f"{'at least ' if self.at_least else ''}{self.rows:,}"
+            self.say(f"{self.done:,} of {total} rows, {speed}, {self.errors:,} errors")
 
 
 class _RateColumn(ProgressColumn):

@@ -7,8 +7,11 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from raygrad import failpoints, storage
 from raygrad.cluster.summary import Summary
+from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
+from raygrad.spec import JobSpec
 from raygrad.table.definitions import definitions
 from raygrad.table.publish import non_finite, publish_unit
 from raygrad.table.retry import Replacement, replace_unit
@@ -18,6 +21,16 @@ MOST_UNPUBLISHED = 64
 """Whole units that wait for storage before the driver waits, too."""
 
 log = logging.getLogger("raygrad.run")
+
+
+def _publish(spec: JobSpec, path: str, rows: pa.Table, metadata: dict[str, Any]) -> bool:
+    storage.configure(spec.storage)
+    return publish_unit(spec.output, path, rows, metadata)
+
+
+def _replace(spec: JobSpec, path: str, rows: pa.Table, metadata: dict[str, Any]) -> Replacement:
+    storage.configure(spec.storage)
+    return replace_unit(spec.output, path, rows, metadata)
 
 
 class Publisher:
@@ -32,10 +45,10 @@ class Publisher:
 
     def __init__(self, job: Job, summary: Summary) -> None:
         remote = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])
-        self._publish, self._replace = remote(publish_unit), remote(replace_unit)
+        self._publish, self._replace = remote(_publish), remote(_replace)
         self._job = job
         self._summary = summary
-        self._waiting: dict[Any, tuple[Unit, int]] = {}
+        self._waiting: dict[Any, tuple[Unit, int, int]] = {}
         self._metadata = {
             "schema_version": job.identity["schema_version"],
             "identity": job.identity,
@@ -47,10 +60,11 @@ class Publisher:
 
     def submit(self, unit: Unit, rows: pa.Table) -> None:
         """Starts to publish a unit; waits first if too many are on their way."""
+        failpoints.reach("driver.unit")
         failed = len(rows) - rows["error_type"].null_count
         task = self._replace if unit.path in self._job.retried else self._publish
-        reference = task.remote(self._job.spec.output, unit.path, rows, self._metadata)
-        self._waiting[reference] = (unit, failed)
+        reference = task.remote(self._job.spec, unit.path, rows, self._metadata)
+        self._waiting[reference] = (unit, len(rows), failed)
         self._summary.non_finite += sum(non_finite(rows).values())
         self.wait(MOST_UNPUBLISHED)
 
@@ -62,12 +76,14 @@ class Publisher:
                 list(self._waiting), num_returns=max(1, excess), timeout=None if excess else 0
             )
             for reference in ready:
-                unit, failed = self._waiting.pop(reference)
-                self._note(unit, failed, ray.get(reference))
+                unit, rows, failed = self._waiting.pop(reference)
+                outcome = self._result(reference, unit)
+                failpoints.reach("driver.published")
+                self._note(unit, rows, failed, outcome)
             if not excess:
                 return
 
-    def _note(self, unit: Unit, failed: int, outcome: bool | Replacement) -> None:
+    def _note(self, unit: Unit, rows: int, failed: int, outcome: bool | Replacement) -> None:
         summary = self._summary
         if isinstance(outcome, Replacement):
             what = "replaced" if outcome.replaced else "is as it was"
@@ -76,6 +92,21 @@ class Publisher:
             summary.recovered += outcome.failed_before - outcome.failed
             return
         log.info("unit %s %s", unit.path, "published" if outcome else "was there already")
-        summary.rows += unit.rows
-        summary.errors += failed
-        summary.rows_open -= unit.rows
+        if outcome:
+            summary.rows += rows
+            summary.errors += failed
+        else:
+            summary.rows_before += rows
+        summary.rows_open -= unit.rows or 0
+        summary.uncounted_open -= unit.rows is None
+
+    def _result(self, reference: Any, unit: Unit) -> bool | Replacement:
+        try:
+            outcome: bool | Replacement = ray.get(reference)
+        except OSError as error:
+            cause = getattr(error, "cause", error)  # without Ray's copy of the trace
+            raise JobFailedError(
+                f"can't write {unit.path} of {self._job.spec.output}: {cause}; what was published "
+                "stays, and running again scores the rest"
+            ) from error
+        return outcome

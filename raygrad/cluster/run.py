@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -10,18 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from rich.console import Console
 
-from raygrad import plan
-from raygrad.cluster.gate import Gate
+from raygrad import plan, storage
 from raygrad.cluster.interrupts import Interrupts, graceful_interrupts
 from raygrad.cluster.progress import JobProgress
 from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
-from raygrad.errors import JobFailedError, TooManyErrorsError
+from raygrad.cluster.tolerance import Tolerance
+from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
-from raygrad.table import identity, lease, leftovers
+from raygrad.table import identity, layout, lease, leftovers
 from raygrad.table.lease import Lease
 from raygrad.validate import Job
 
@@ -55,11 +55,16 @@ def run(
     to_score = [*open_units, *(unit for unit in units if unit.path in job.retried)]
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
+    summary.create_only = storage.create_only(layout.identity(root))
     summary.changed = len(job.changed)
-    summary.rows_before = sum(unit.rows for unit in units if unit.path in job.done)
-    summary.rows_open = sum(unit.rows for unit in open_units)
+    summary.rows_before, summary.uncounted_before = plan.count_rows(
+        unit for unit in units if unit.path in job.done
+    )
+    summary.rows_open, summary.uncounted_open = plan.count_rows(open_units)
     summary.retried = summary.retries_open = sum(job.retried.values())
-    with _log_to(summary.log) as stream:
+    with contextlib.ExitStack() as stack:
+        stack.callback(summary.save_log)
+        stream = stack.enter_context(_log_to(summary.open_log))
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
         if swept := leftovers.sweep(root):
             log.info("removed %d unfinished files, more than a day old", swept)
@@ -70,7 +75,7 @@ def run(
                 with (
                     hold as before,
                     ray_session(address, verbose, stream),
-                    _failures(stream.name),
+                    _failures(summary.log),
                 ):
                     _tell_of_takeover(before)
                     _score(job, to_score, summary, interrupts, embedded=address is None)
@@ -79,7 +84,8 @@ def run(
             raise
         finally:
             summary.seconds = time.monotonic() - started
-            summary.save()
+            with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
+                summary.save()
     return summary
 
 
@@ -93,8 +99,7 @@ def _failures(log_file: str) -> Iterator[None]:
         yield
     except (RayError, ExecutionTimeoutError, SystemException) as error:
         log.error("%s", error)
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        message = f"the job failed: {cause}\nthe whole trace is in {log_file}"
+        message = f"the job failed: {_cause(error)}\nthe whole trace is in {log_file}"
         raise JobFailedError(message) from error
 
 
@@ -106,20 +111,34 @@ def _tell_of_takeover(before: Lease | None) -> None:
         Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
+def _cause(error: Exception) -> str:
+    """The last exception that Ray's text tells of; advice on Ray's settings may follow it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    exceptions = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(: |$)", line)]
+    return (exceptions or lines)[-1]
+
+
 @contextlib.contextmanager
 def _log_to(path: str) -> Iterator[TextIO]:
-    """Writes the run's log, and offers the file to Ray's messages."""
+    """Writes the run's log, and offers the file to Ray's messages.
+
+    A log that can't be written once it is open stops no run, and says nothing on the terminal.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a", encoding="utf-8") as stream:
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
+    stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closing it may fail, too
+    try:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False
-        try:
-            yield stream
-        finally:
-            log.removeHandler(handler)
+        yield stream
+    finally:
+        logging.raiseExceptions = raises
+        log.removeHandler(handler)
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def _score(
@@ -127,14 +146,16 @@ def _score(
 ) -> None:
     import ray
 
+    from raygrad.cluster import coordinator
     from raygrad.cluster.placement import refuse_unplaceable
     from raygrad.cluster.publisher import Publisher
 
     if embedded:
         refuse_unplaceable(job.spec)
-    gate = ray.remote(num_cpus=0)(Gate).remote()
-    progress = JobProgress(sum(unit.rows for unit in units), Console(stderr=True))
-    limit = _most_errors(job)
+    gate = coordinator.start()
+    rows, uncounted = plan.count_rows(units)
+    progress = JobProgress(rows, Console(stderr=True), at_least=bool(uncounted))
+    tolerance = Tolerance(job, summary.log)
 
     def stop() -> None:
         progress.say(
@@ -146,21 +167,21 @@ def _score(
 
     with progress, graceful_interrupts(interrupts, stop):
         publisher = Publisher(job, summary)
-        for unit, whole in _whole_units(job, units, gate, progress, limit):
+        for unit, whole in _whole_units(job, units, gate, progress, tolerance):
             publisher.submit(unit, whole)
         publisher.wait(0)
         summary.rate = progress.rate
-        missing = summary.rows_open + summary.retries_open
-        summary.interrupted = interrupts.asked and bool(missing)
-        if missing and not interrupts.asked:
+        summary.interrupted = interrupts.asked and not summary.complete
+        if not (summary.complete or interrupts.asked):
             raise JobFailedError(
-                f"{missing:,} rows got no score, though all sources were read: a file "
-                "has become shorter since it was planned; run again to see which"
+                f"{summary.rows_open + summary.retries_open:,} rows got no score, though all "
+                "sources were read: a file has become shorter since it was planned; run again to see "
+                "which"
             )
 
 
 def _whole_units(
-    job: Job, units: list[Unit], gate: Any, progress: JobProgress, limit: int
+    job: Job, units: list[Unit], gate: Any, progress: JobProgress, tolerance: Tolerance
 ) -> Iterator[tuple[Unit, pa.Table]]:
     from raygrad.cluster.actor import unpack
     from raygrad.cluster.assembly import Assembly
@@ -172,27 +193,9 @@ def _whole_units(
     for rows in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in rows.to_pylist():
             scores = unpack(row["payload"])
-            failed = len(scores) - scores["error_type"].null_count
-            progress.advance(len(scores), failed)
-            if progress.errors > limit:
-                raise _too_many(progress, limit, scores)
-            whole = assembly.add(row["unit"], row["offset"], scores)
+            planned = units[row["unit"]].rows is not None
+            failed = tolerance.note(scores, planned=planned)
+            progress.advance(len(scores), failed, planned=planned)
+            whole = assembly.add(row["unit"], row["offset"], scores, row["total"])
             if whole is not None:
                 yield units[row["unit"]], whole
-
-
-def _most_errors(job: Job) -> int:
-    planned = sum(unit.rows for unit in job.units)
-    allowed = job.spec.max_errors
-    if allowed is None:
-        return max(100, planned // 10)
-    return allowed if isinstance(allowed, int) else int(allowed * planned)
-
-
-def _too_many(progress: JobProgress, limit: int, scores: pa.Table) -> TooManyErrorsError:
-    failed = scores.filter(pc.is_valid(scores["error_type"])).slice(0, 1).to_pylist()[0]
-    return TooManyErrorsError(
-        f"{progress.errors:,} of {progress.done:,} rows failed, more than max_errors allows "
-        f"({limit:,}); one of them: row {failed['row']} of {failed['source']}, "
-        f"{failed['error_stage']}: {failed['error_type']}: {failed['error_message']}"
-    )

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from raygrad.decode.device import to_model
+from raygrad.decode.fetch import fetch
 from raygrad.decode.image import read_image
 from raygrad.decode.tensor import leaf_dtype, read_row, whole_tensor
 from raygrad.errors import NullInputError, ShapeError
@@ -35,8 +36,9 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
     """Decodes a column; a bad row costs nothing but itself.
 
     Args:
-        column: Encoded images (or structs with a ``bytes`` field, as Hugging Face writes them),
-            numbers, nested lists or fixed-shape tensors.
+        column: Encoded images (or structs with a ``bytes`` field, as Hugging Face writes them, or
+            texts, which are paths or URIs of image files), numbers, nested lists, fixed-shape
+            tensors or the bytes of ``.npy`` files.
         field: How; its shape, where None, becomes that of the first row that can be decoded.
     """
     if field.decode == "tensor":
@@ -45,7 +47,10 @@ def decode(column: pa.ChunkedArray, field: FieldSpec) -> Decoded:
         if whole is not None:
             return _with_nulls(whole, valid.to_numpy(), field)
     dtype = leaf_dtype(column.type)
-    rows = [_row(value, field, dtype) for value in column.to_pylist()]
+    raw = column.to_pylist()
+    if field.decode == "image" and _is_text(column.type):
+        raw = fetch(raw)
+    rows = [_row(value, field, dtype) for value in raw]
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
     shape = tuple(field.shape) if field.shape is not None else arrays[0].shape if arrays else ()
     values = np.zeros((len(rows), *shape), _common_dtype(arrays))
@@ -83,10 +88,16 @@ def _row(
         value = value["bytes"]
     if value is None:
         return _null(field)
+    if isinstance(value, Exception):
+        return value
     try:
         return read_image(value, field) if field.decode == "image" else read_row(value, dtype)
     except Exception as error:  # noqa: BLE001 - a bad row's, or of the user's transform
         return error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _null(field: FieldSpec) -> NullInputError:

@@ -1,5 +1,6 @@
 """Numbers, nested lists and fixed-shape tensors to arrays: whole columns, or row by row."""
 
+import io
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,17 @@ def leaf_dtype(kind: pa.DataType) -> np.dtype[Any] | None:
 
 
 def read_row(value: Any, dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any]:
-    """One row's number or nested lists.
+    """One row's number, nested lists, or the bytes of an ``.npy`` file.
 
     Raises:
         ShapeError: If lists of one level differ in length.
         DecodeError: If there is anything but numbers.
     """
+    if isinstance(value, bytes) and value.startswith(np.lib.format.MAGIC_PREFIX):
+        try:
+            value = np.load(io.BytesIO(value), allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise DecodeError(f"can't be read as an .npy file: {error}") from error
     try:
         array = np.asarray(value)
     except ValueError as error:

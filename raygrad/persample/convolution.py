@@ -68,8 +68,18 @@ class Convolution(PerSampleGradient):
         self.taps = list(product(*(range(size) for size in geometry.kernel)))
         pointwise = len(self.taps) == 1 and not any(geometry.padding)
         plain = all(step == 1 for step in (*geometry.stride, *geometry.dilation))
-        self.wide = plain and geometry.groups == 1 and x.shape[1] == 1 and not pointwise
+        near = all(p < size for p, size in zip(geometry.padding, geometry.kernel, strict=True))
+        self.wide = plain and near and geometry.groups == 1 and x.shape[1] == 1 and not pointwise
         self.few = x.shape[2] < FEW_CHANNELS
+
+    @property
+    def work(self) -> int:
+        """That of the products."""
+        return self.entries * self.g[:, :, 0].numel()
+
+    def part(self, lo: int, hi: int) -> "Convolution":
+        """Views of the same tensors."""
+        return Convolution(self.x[lo:hi], self.g[lo:hi], self.geometry, self.shape)
 
     def held(self) -> list[Tensor]:
         """Input and output gradient."""
@@ -126,7 +136,8 @@ class Convolution(PerSampleGradient):
         if not any(self.geometry.padding):
             return x
         sizes = [s + 2 * p for s, p in zip(x.shape[3:], self.geometry.padding, strict=True)]
-        padded = scratch.take("padded input", (*x.shape[:3], *sizes), x).zero_()
+        use = f"padded by {self.geometry.padding}"
+        padded = scratch.framed(use, (*x.shape[:3], *sizes), x)
         inside = padded
         for axis, p in enumerate(self.geometry.padding):
             inside = inside.narrow(3 + axis, p, x.shape[3 + axis])
@@ -134,23 +145,33 @@ class Convolution(PerSampleGradient):
         return padded
 
     def _wide(self, lo: int, hi: int, scratch: Scratch) -> "_Wide":
-        """Padded input and output gradient, laid out flat with rows of the same length."""
-        padded = self._padded(lo, hi, scratch).squeeze(1)
-        if not padded.is_contiguous():
-            padded = padded.contiguous()
-        sizes = padded.shape[2:]
+        """Input and output gradient, laid out flat with rows of the same length.
+
+        Rows have their padding on the left alone: what a tap reads beyond the right end are the
+        zeros before the next row. At 4 x 4 with padding 1 that spares 14 % of the product.
+        """
+        x, g = self.x[lo:hi].squeeze(1), self.g[lo:hi].squeeze(1)
+        first, *inner = self.geometry.padding
+        sizes = [x.shape[2] + 2 * first, *(s + p for s, p in zip(x.shape[3:], inner, strict=True))]
         steps = [1] * len(sizes)
         for axis in range(len(sizes) - 2, -1, -1):
             steps[axis] = steps[axis + 1] * sizes[axis + 1]
-        g = self.g[lo:hi].squeeze(1)
-        wide = scratch.take("wide gradient", (*g.shape[:2], g.shape[2], *sizes[1:]), g)
+        beyond = sum(p * step for p, step in zip(inner, steps[1:], strict=True))
+        size = sizes[0] * steps[0]
+        use = f"{x.shape[2:]} padded by {self.geometry.padding}"
+        padded = scratch.framed(use, (*x.shape[:2], size + beyond), x)
+        inside = padded[:, :, :size].view(*x.shape[:2], *sizes)
+        for axis, p in enumerate(self.geometry.padding):
+            inside = inside.narrow(2 + axis, p, x.shape[2 + axis])
+        inside.copy_(x)
+        use = f"gradient of {g.shape[2:]}"
+        wide = scratch.framed(use, (*g.shape[:3], *sizes[1:]), g)
         inside = wide
         for axis in range(3, g.ndim):
-            inside.narrow(axis, g.shape[axis], sizes[axis - 2] - g.shape[axis]).zero_()
             inside = inside.narrow(axis, 0, g.shape[axis])
         inside.copy_(g)
         length = 1 + sum((size - 1) * step for size, step in zip(g.shape[2:], steps, strict=True))
-        return _Wide(padded.flatten(2), wide.flatten(2)[:, :, :length], tuple(steps))
+        return _Wide(padded, wide.flatten(2)[:, :, :length], tuple(steps))
 
     def _taps(self, wide: "_Wide", taps: list[Shape], scratch: Scratch) -> Tensor:
         """Gradients as (taps, n, O, C), one product a tap."""

@@ -24,10 +24,21 @@ class Scratch:
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self._own: dict[int, Scratch] = {}
+
+    def own(self, worker: int) -> "Scratch":
+        """The buffers of one of several threads."""
+        return self._own.setdefault(worker, Scratch())
 
     def __reduce__(self) -> tuple[type["Scratch"], tuple[()]]:
         """Pickles as an empty one: what the buffers hold is of no use to anyone."""
         return Scratch, ()
+
+    @property
+    def entries(self) -> int:
+        """How many entries all buffers hold together."""
+        own = sum(buffer.numel() for buffer in self._buffers.values())
+        return own + sum(other.entries for other in self._own.values())
 
     def take(self, use: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """An uninitialised tensor of this shape, valid until the next call for the same use."""
@@ -39,6 +50,17 @@ class Scratch:
         if buffer is None or buffer.numel() < size:
             buffer = self._buffers[key] = torch.empty(size, dtype=like.dtype, device=like.device)
         return buffer[:size].view(shape)
+
+    def framed(self, use: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Zeros the first time; who takes it again fills the same part and finds the rest zero.
+
+        Zeroing whole buffers was 4 % of the time of a CNN's batch.
+        """
+        key = (f"{use} {shape[1:]}", like.dtype, like.device)
+        buffer = self._buffers.get(key)
+        if buffer is None or len(buffer) < shape[0]:
+            buffer = self._buffers[key] = like.new_zeros(shape)
+        return buffer[: shape[0]]
 
 
 def of_rows(

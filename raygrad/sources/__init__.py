@@ -5,10 +5,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from raygrad.sources import images, numpy, parquet
-from raygrad.sources.segment import Description, Segment
+from raygrad.sources import images, numpy, parquet, webdataset
+from raygrad.sources.segment import READ_ERROR, Description, Segment
 
-__all__ = ["SOURCES", "Description", "Segment", "Source", "batches"]
+__all__ = ["READ_ERROR", "SOURCES", "Description", "Segment", "Source", "batches"]
 
 
 class Source(Protocol):
@@ -27,6 +27,7 @@ SOURCES: dict[str, Source] = {
     "parquet": parquet,
     "images": images,
     "numpy": numpy,
+    "webdataset": webdataset,
 }
 
 
@@ -41,7 +42,8 @@ def batches(
         batch_size: Rows of every batch but the last.
 
     Yields:
-        The columns, after ``source`` (the file's URI) and ``row`` (its row number, from 0).
+        The columns, after ``source`` (the file's URI) and ``row`` (its row number, from 0), and
+        ``READ_ERROR`` from sources that tell of rows that can't be read.
     """
     waiting: list[pa.Table] = []
     count = 0

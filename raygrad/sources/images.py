@@ -1,4 +1,7 @@
-"""Image files, one row each; the folder that holds a file names its class."""
+"""Image files, one row each.
+
+Column ``image`` holds the file's bytes, ``label`` the name of the folder that the file lies in.
+"""
 
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -18,7 +21,7 @@ def describe(uri: str) -> Description:
 
     The file isn't opened, so that a million of them are planned from their listing alone.
     """
-    return Description(_SCHEMA, (1,))
+    return Description(_SCHEMA, (1,), alike=True)
 
 
 def read(segment: Segment, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:

@@ -45,7 +45,7 @@ def read(segment: Segment, columns: Sequence[str], rows: int) -> Iterator[pa.Tab
     Yields:
         At most ``rows`` rows at a time, in the file's order.
     """
-    end = segment.first_row + segment.rows
+    end = segment.end
     with open_read(segment.uri) as stream:
         arrays = _arrays(segment.uri, stream, columns)
         for first in range(segment.first_row, end, rows):

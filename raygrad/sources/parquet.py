@@ -1,4 +1,8 @@
-"""Parquet files; a row group is the smallest piece that is read."""
+"""Parquet files; a row group is the smallest piece that is read.
+
+A column of images holds their bytes, Hugging Face's structs of them, or paths or URIs of image
+files: so a Parquet file of URIs and labels is a manifest that passes its labels through.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -34,10 +38,10 @@ def read(segment: Segment, columns: Sequence[str], rows: int) -> Iterator[pa.Tab
         footer = pq.ParquetFile(stream)
         groups, first = [], 0
         for group in range(footer.metadata.num_row_groups):
-            if segment.first_row <= first < segment.first_row + segment.rows:
+            if segment.first_row <= first < segment.end:
                 groups.append(group)
             first += footer.metadata.row_group(group).num_rows
-        left = segment.rows
+        left = segment.end - segment.first_row
         for batch in footer.iter_batches(rows, row_groups=groups, columns=list(columns)):
             # A limit may end the segment in the middle of a row group.
             yield pa.Table.from_batches([batch.slice(0, left)]).select(list(columns))

@@ -4,20 +4,43 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+READ_ERROR = "(read error)"
+"""The column by which a source says that a row can't be read; null for all others."""
+
+READ_ERROR_TYPE = pa.struct([("type", pa.string()), ("message", pa.string())])
+"""A class of :mod:`raygrad.errors` by its name, and the error's message."""
+
 
 class Segment(NamedTuple):
-    """Rows ``first_row`` to ``first_row + rows`` of a file."""
+    """Rows ``first_row`` to ``first_row + rows`` of a file.
+
+    An open-ended segment has None for ``rows``: it goes to the file's end, wherever that is.
+    """
 
     format: str
     uri: str
     size: int
     version: str
     first_row: int
-    rows: int
+    rows: int | None
+
+    @property
+    def end(self) -> int:
+        """The row after the last one, of a segment that isn't open-ended."""
+        assert self.rows is not None
+        return self.first_row + self.rows
 
 
 class Description(NamedTuple):
-    """What a file holds: its columns, and the row counts of the pieces that are read whole."""
+    """What a file holds.
+
+    Attributes:
+        schema: Its columns.
+        pieces: The row counts of the pieces that are read whole; None for a piece whose rows can't
+            be counted without reading it, which is then the only one.
+        alike: Whether all files of the source are planned as this one, without being opened.
+    """
 
     schema: pa.Schema
-    pieces: tuple[int, ...]
+    pieces: tuple[int | None, ...]
+    alike: bool = False

@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from fsspec.core import url_to_fs
-
 from raygrad import storage
 from raygrad.errors import TableBusyError
+from raygrad.storage.location import resolve
 from raygrad.table import layout
 
 BEAT = timedelta(seconds=10)
@@ -174,7 +173,7 @@ def _shrug(what: str) -> Iterator[None]:
 
 def _write(root: str, lease: Lease) -> None:
     content = json.dumps(asdict(lease), default=datetime.isoformat, indent=2).encode()
-    filesystem, path = url_to_fs(layout.lease(root))
+    filesystem, path = resolve(layout.lease(root))
     if not storage.is_local(root):
         filesystem.pipe_file(path, content)
         return
@@ -186,7 +185,7 @@ def _write(root: str, lease: Lease) -> None:
 
 
 def _remove(root: str) -> None:
-    filesystem, path = url_to_fs(layout.lease(root))
+    filesystem, path = resolve(layout.lease(root))
     with contextlib.suppress(FileNotFoundError):
         filesystem.rm_file(path)
 

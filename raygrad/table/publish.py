@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raygrad import storage
+from raygrad import failpoints, storage
 from raygrad.table import layout, schema
 
 METADATA_KEY = b"raygrad"
@@ -31,7 +31,11 @@ def publish_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, An
         False if the file was there already.
     """
     uri = storage.join(layout.scores(root), path)
-    return storage.publish(uri, encode(rows, metadata), layout.scratch(root))
+    content = encode(rows, metadata)
+    failpoints.reach("publish.before")
+    created = storage.publish(uri, content, layout.scratch(root))
+    failpoints.reach("publish.after")
+    return created
 
 
 def encode(rows: pa.Table, metadata: Mapping[str, Any]) -> bytes:

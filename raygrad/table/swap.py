@@ -7,9 +7,9 @@ import posixpath
 import uuid
 from typing import Any
 
-from fsspec.core import url_to_fs
-
 from raygrad.storage import is_local
+from raygrad.storage.location import is_s3, resolve
+from raygrad.storage.retries import error_code, repeated
 from raygrad.table import layout
 
 _LOST = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
@@ -22,12 +22,12 @@ def version_of(uri: str) -> str:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    filesystem, path = url_to_fs(uri)
+    filesystem, path = resolve(uri)
     if is_local(uri):
         state = os.stat(path)
         return f"{state.st_ino}-{state.st_size}-{state.st_mtime_ns}"
     filesystem.invalidate_cache(posixpath.dirname(path))
-    info = filesystem.info(path)
+    info = repeated(uri, lambda: filesystem.info(path))
     return str(info.get("ETag") or info.get("etag") or info.get("created") or info["size"])
 
 
@@ -47,14 +47,14 @@ def replace(root: str, uri: str, content: bytes, version: str) -> bool:
     Returns:
         False if the file has another version by now; it is left as it is.
     """
-    filesystem, path = url_to_fs(uri)
+    filesystem, path = resolve(uri)
     if is_local(uri):
         return _rename(root, path, content, version)
-    if "s3" in filesystem.protocol:
-        return _put_if_match(filesystem, path, content, version)
+    if is_s3(filesystem):
+        return repeated(uri, lambda: _put_if_match(filesystem, path, content, version))
     if version_of(uri) != version:
         return False
-    filesystem.pipe_file(path, content)
+    repeated(uri, lambda: filesystem.pipe_file(path, content))
     return True
 
 
@@ -87,8 +87,7 @@ def _put_if_match(filesystem: Any, path: str, content: bytes, etag: str) -> bool
         # One PUT whatever the size: s3fs would not pass a condition on to a multipart upload.
         filesystem.pipe_file(path, content, chunksize=len(content) + 1, IfMatch=etag)
     except OSError as error:
-        response = getattr(error.__cause__, "response", {})
-        if response.get("Error", {}).get("Code") in _LOST:
+        if error_code(error) in _LOST:
             return False
         raise
     return True

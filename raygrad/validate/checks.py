@@ -11,15 +11,39 @@ from raygrad import models, storage
 from raygrad.errors import Fault, ImportPathError
 from raygrad.imports import load
 from raygrad.plan import Group
-from raygrad.sources import SOURCES, Description
+from raygrad.sources import SOURCES, Description, manifest
 from raygrad.spec import FieldSpec
 from raygrad.table import hive, schema
 
 Sections = dict[str, Any]
 
 
-WRITABLE = ("file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
+REMOTE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
+WRITABLE = ("file", "local", *REMOTE)
 """Protocols that a table can be written to; memory:// would be that of a process that ends."""
+
+
+MOST_MISSING = 20
+"""A manifest of another bucket shall not print a line for each of its files."""
+
+
+def storage_faults(sections: Sections, output: str | None) -> Iterator[Fault]:
+    """Unknown options, and stores that can't be reached or refuse; one fault a store."""
+    unknown = list(storage.unknown_options(sections.get("storage", {})))
+    if unknown:
+        yield from (Fault(f"storage.{place}", complaint) for place, complaint in unknown)
+        return
+    read = [path for source in sections.get("sources", []) for path in source.path]
+    refused: set[str] = set()
+    for uri in [output, *read] if output else read:
+        ask = storage.reach_for_writing if uri == output else storage.reach
+        if storage.protocol(uri) not in REMOTE or storage.store(uri) in refused:
+            continue
+        try:
+            ask(uri)
+        except OSError as error:
+            refused.add(storage.store(uri))
+            yield Fault("storage", str(error))
 
 
 def output_faults(output: str | None) -> Iterator[Fault]:
@@ -33,11 +57,7 @@ def output_faults(output: str | None) -> Iterator[Fault]:
     if protocol not in WRITABLE:
         yield Fault("output", f"{output} can't hold a table; use one of {', '.join(WRITABLE)}")
         return
-    try:
-        if not storage.is_local(output):
-            return
-    except ImportError as error:
-        yield Fault("output", f"{output}: {error}")
+    if protocol not in ("file", "local"):
         return
     folder = storage.absolute(output)
     while not os.path.lexists(folder):
@@ -81,28 +101,40 @@ def overlap_faults(groups: Mapping[int, Group], output: str | None) -> Iterator[
 def list_source(
     place: str, source: Any, sections: Sections, faults: list[Fault]
 ) -> tuple[Group, Description] | None:
-    """Lists a source's files and reads the first one's footer; None where that fails."""
+    """Lists a source's files and describes the first that has rows; None where that fails."""
     if source.format not in SOURCES:
         known = ", ".join(SOURCES)
         faults.append(Fault(f"{place}.format", f'got "{source.format}"; use {known}'))
         return None
     files = []
+    missing: list[str] = []
     for path in source.path:
         try:
-            files += storage.list_files(path, SOURCES[source.format].SUFFIXES)
+            paths = manifest.expand(path)
+            found, nowhere = manifest.list_all(paths, SOURCES[source.format].SUFFIXES)
         except FileNotFoundError:
-            faults.append(Fault(f"{place}.path", f"nothing is at {path}"))
-        except (OSError, ValueError, ImportError) as error:
+            missing.append(path)
+        except (OSError, ValueError) as error:
             message = f"{path} can't be listed: {type(error).__name__}: {error}"
             faults.append(Fault(f"{place}.path", message))
+        else:
+            files += found
+            missing += nowhere
+    faults += [Fault(f"{place}.path", f"nothing is at {path}") for path in missing[:MOST_MISSING]]
+    if len(missing) > MOST_MISSING:
+        rest = f"nothing is at {len(missing) - MOST_MISSING:,} other paths either"
+        faults.append(Fault(f"{place}.path", rest))
     if not files:
         return None
-    try:
-        description = SOURCES[source.format].describe(files[0].uri)
-    except (OSError, ValueError) as error:
-        message = f"{files[0].uri} can't be read as {source.format}: {error}"
-        faults.append(Fault(f"{place}.path", message))
-        return None
+    for file in files:
+        try:
+            description = SOURCES[source.format].describe(file.uri)
+        except (OSError, ValueError) as error:
+            message = f"{file.uri} can't be read as {source.format}: {error}"
+            faults.append(Fault(f"{place}.path", message))
+            return None
+        if any(rows != 0 for rows in description.pieces):
+            break
     group = Group(source.format, hive.folder(source.constants), sorted(set(files)))
     return group, description
 

@@ -38,7 +38,12 @@ def prepare(
     """
     sections, faults = load(path)
     target = sections.get("output") if output is None else output
+    storage.configure(sections.get("storage", {}))
     faults += checks.output_faults(target)
+    unreachable = list(checks.storage_faults(sections, target))
+    if unreachable:
+        # Without them nothing can be said about sources, checkpoint and table.
+        raise SpecError([*faults, *unreachable], path)
     faults += checks.limit_faults(sections, output, limit)
     groups: dict[int, Group] = {}
     model = None

@@ -20,14 +20,14 @@ class SourceReport:
     Attributes:
         partition: Its Hive folder.
         files: How many files it has.
-        rows: How many rows the plan has of it.
+        rows: How many rows the plan has of it; None where they can't be counted beforehand.
         accuracy: Share of right predictions among the rows that were tried and have a label; None
             where there are none.
     """
 
     partition: str
     files: int
-    rows: int
+    rows: int | None
     accuracy: float | None
 
 
@@ -79,12 +79,13 @@ def report(job: Job, rows: int) -> Report:
                     right += _right(batch[spec.label], scores["prediction"])
         files = {file.uri for file in group.files}
         accuracy = sum(right) / len(right) if right else None
-        counted = sum(
+        counts = [
             segment.rows
             for unit in job.units
             for segment in unit.segments
             if unit.partition == group.partition and segment.uri in files
-        )
+        ]
+        counted = None if None in counts else sum(filter(None, counts))
         sources.append(SourceReport(group.partition, len(files), counted, accuracy))
     table = pa.concat_tables(tables) if tables else scorer.schema.empty_table()
     parameters = sum(parameter.numel() for parameter in job.model.parameters())

@@ -1,11 +1,44 @@
-"""The fixture of every end-to-end test."""
+"""The fixtures of every end-to-end test, and the table of faults at the end."""
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from workplace import Workplace
+from ledger import Ledger
+from workplace import PAUSES, Workplace
+
+LEDGER = Ledger()
 
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Workplace:
     return Workplace(tmp_path)
+
+
+@pytest.fixture
+def paused(workplace: Workplace) -> Workplace:
+    """A job of which a reader and an actor wait for `go`."""
+    workplace.break_rows(PAUSES)
+    return workplace
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """What the job of :func:`paused` gives without faults."""
+    workplace = Workplace(tmp_path_factory.mktemp("undisturbed"))
+    workplace.break_rows(PAUSES)
+    workplace.go()
+    finished = workplace.run()
+    assert finished.returncode == 0, finished.stderr
+    return workplace.table()
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Ledger:
+    return LEDGER
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LEDGER.entries:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(str(LEDGER))

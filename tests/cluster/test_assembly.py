@@ -10,7 +10,7 @@ from raygrad.plan import Unit
 from raygrad.sources import Segment
 
 
-def unit(number: int, rows: int) -> Unit:
+def unit(number: int, rows: int | None) -> Unit:
     return Unit(0, number, "", (Segment("parquet", "a", 0, "", 0, rows),))
 
 
@@ -36,3 +36,34 @@ def test_units_are_kept_apart():
     assert assembly.add(0, 0, pa.table({"row": [0]})) is None
     assert assembly.add(1, 0, pa.table({"row": [7]}))["row"].to_pylist() == [7]
     assert assembly.add(0, 1, pa.table({"row": [1]}))["row"].to_pylist() == [0, 1]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_open_ended_unit_is_whole_when_the_total_of_its_last_batch_is_there(order):
+    assembly = Assembly([unit(0, None)])
+    batches = {0: ([0, 1], None), 1: ([2, 3], None), 2: ([4], 5)}
+    results = []
+    for b in order:
+        rows, total = batches[b]
+        results.append(assembly.add(0, 2 * b, pa.table({"row": rows}), total))
+    assert results[:2] == [None, None]
+    assert results[2]["row"].to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_a_retried_reader_changes_nothing():
+    assembly = Assembly([unit(0, None)])
+    first, last = pa.table({"row": [0, 1]}), pa.table({"row": [2]})
+    assert assembly.add(0, 2, last, 3) is None
+    assert assembly.add(0, 2, last, 3) is None
+    assert len(assembly.add(0, 0, first)) == 3
+
+
+def test_an_archive_without_rows_is_whole_at_once():
+    assembly = Assembly([unit(0, None)])
+    assert len(assembly.add(0, 0, pa.table({"row": []}), 0)) == 0
+
+
+def test_the_plan_is_believed_where_it_counted():
+    """A file that has become shorter is no whole unit, though the reader came to its end."""
+    assembly = Assembly([unit(0, 4)])
+    assert assembly.add(0, 0, pa.table({"row": [0, 1]}), 2) is None

@@ -23,6 +23,20 @@ def test_elsewhere_than_on_a_terminal_a_line_comes_every_few_seconds(monkeypatch
     assert line.endswith(" s left, 2 errors")
 
 
+def test_rows_of_archives_are_added_as_they_come_and_no_time_is_promised(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
+    out = io.StringIO()
+    with JobProgress(4000, Console(file=out, width=100), at_least=True) as shown:
+        shown.advance(500, 2)
+        shown.advance(700, 0, planned=False)
+        deadline = time.monotonic() + 10
+        while "rows/s" not in out.getvalue():
+            assert time.monotonic() < deadline, out.getvalue()
+    line = out.getvalue().splitlines()[-1]
+    assert line.startswith("1,200 of at least 4,700 rows, ")
+    assert line.endswith(" rows/s, 2 errors")
+
+
 def test_on_a_terminal_one_bar_shows_rows_rate_time_left_and_errors():
     out = io.StringIO()
     with JobProgress(4000, Console(file=out, width=100, force_terminal=True)) as shown:

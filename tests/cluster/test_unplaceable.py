@@ -36,21 +36,3 @@ def test_an_interrupt_before_anything_is_begun_stops_at_once(workplace):
     assert "Stopped at once; run again to go on." in err
     assert "Traceback" not in err
     assert workplace.files() == {}
-
-
-def test_a_file_that_became_shorter_leaves_the_job_unfinished(workplace, monkeypatch):
-    """The driver says so, rather than calling itself done."""
-    import pyarrow.parquet as pq
-
-    from raygrad import validate
-    from raygrad.cluster.run import run
-    from raygrad.errors import JobFailedError
-
-    workplace.write_spec()
-    monkeypatch.chdir(workplace.folder)
-    job = validate.prepare("job.yaml")
-    path = workplace.folder / "inputs" / "b.parquet"
-    pq.write_table(pq.read_table(path).slice(0, 100), path, row_group_size=20)
-    with pytest.raises(JobFailedError, match="40 rows got no score"):
-        run(job)
-    assert len(workplace.table()) == 200

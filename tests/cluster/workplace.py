@@ -60,23 +60,81 @@ def slow_to_build(folder):
 
 def untrained():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-
-
-def picky():
-    class Picky(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc = torch.nn.Linear(16, 3)
-            torch.nn.init.constant_(self.fc.weight, 0.1)
-            torch.nn.init.zeros_(self.fc.bias)
-
-        def forward(self, image):
-            if (image.flatten(1).mean(1) > 0.9).any():
-                raise ValueError("too bright for me")
-            return self.fc(image.flatten(1))
-
-    return Picky()
 '''
+
+
+FAULTY = '''
+"""User code that goes wrong for images of one brightness; others are below 200."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import torch
+
+SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
+FOLDER = os.path.dirname(__file__)
+
+
+def wait(what):
+    """Leaves a file that names this process, and waits for leave to go on."""
+    go = os.path.join(FOLDER, "go")
+    while not os.path.exists(go):
+        open(os.path.join(FOLDER, f"{what}.{os.getpid()}"), "a").close()
+        time.sleep(0.02)
+
+
+def transform(image):
+    pixels = np.asarray(image)[None]
+    if pixels.min() == SEGFAULT:
+        ctypes.string_at(0)
+    if pixels.min() == WAIT:
+        wait("decoding")
+    return pixels[:, 1:] if pixels.min() == WRONG_SHAPE else pixels
+
+
+def slow(image):
+    time.sleep(0.005)
+    return np.asarray(image)[None]
+
+
+def always_fails(image):
+    if "ray" in sys.modules:  # not yet where the job is checked
+        raise ZeroDivisionError("always")
+    return np.asarray(image)[None]
+
+
+class Model(torch.nn.Module):
+    def __init__(self, seconds=0):
+        super().__init__()
+        self.fc = torch.nn.Linear(16, 3)
+        self.seconds = seconds
+
+    def forward(self, image):
+        time.sleep(self.seconds)
+        pixels = (image.flatten(1) * 255).round()
+        for kind in pixels.amin(1).int().tolist():
+            if kind == WAIT_TO_SCORE:
+                wait("scoring")
+            if kind == KILL:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if kind == RAISE:
+                raise ValueError("too bright for me")
+            if kind == NO_MEMORY and len(pixels) > 1:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        pixels = torch.where(pixels == NAN, torch.nan, pixels)
+        return {"scores": self.fc(pixels / 255)}
+'''
+
+
+SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
+"""As in `faulty`."""
+
+PAUSES = {30: WAIT, 150: WAIT_TO_SCORE}
+"""Rows that hold a reader and an actor up until :meth:`Workplace.go`."""
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -94,7 +152,9 @@ class Workplace:
     spec: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        self.folder.mkdir(exist_ok=True)
         (self.folder / "models.py").write_text(MODELS)
+        (self.folder / "faulty.py").write_text(FAULTY)
         self.images = np.random.default_rng(0).integers(0, 200, (self.rows, 4, 4))
         self.write_inputs([png(image) for image in self.images])
         torch.manual_seed(0)
@@ -129,6 +189,19 @@ class Workplace:
         for name, part in [("a", table.slice(0, half)), ("b", table.slice(half))]:
             pq.write_table(part, self.folder / "inputs" / f"{name}.parquet", row_group_size=20)
 
+    def break_rows(self, rows: dict[int, int | bytes | None]) -> None:
+        """Replaces some images: by one of a brightness that `faulty` minds, or by raw bytes."""
+        images = [png(image) for image in self.images]
+        for row, what in rows.items():
+            images[row] = png(np.full((4, 4), what)) if isinstance(what, int) else what
+        self.write_inputs(images)
+        self.spec["model"] |= {"factory": "faulty:Model", "arguments": {}}
+        self.spec["input"]["image"] |= {"transform": "faulty:transform"}
+
+    def waiting(self, what: str) -> list[int]:
+        """The processes that have waited for `go` with a row to be decoded or scored."""
+        return [int(path.suffix[1:]) for path in self.folder.glob(f"{what}.*")]
+
     def wait_after(self, rows: int) -> None:
         """The actor's model waits once it has seen so many rows, until :meth:`go`."""
         self.spec["model"]["arguments"]["wait_after"] = rows
@@ -139,15 +212,17 @@ class Workplace:
     def write_spec(self) -> None:
         (self.folder / "job.yaml").write_text(yaml.safe_dump(self.spec))
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+    def start(
+        self, *arguments: str, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen:
         """`raygrad run`, in a process group of its own, as a terminal gives it one."""
         self.write_spec()
         return subprocess.Popen(
             [Path(sys.executable).with_name("raygrad"), "run", "job.yaml", *arguments],
             cwd=self.folder,
             env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
@@ -160,6 +235,11 @@ class Workplace:
     def table(self, name: str = "table") -> pa.Table:
         scores = ds.dataset(self.folder / name / "scores", partitioning="hive").to_table()
         return scores.sort_by([("source", "ascending"), ("row", "ascending")])
+
+    def sources(self) -> set[str]:
+        """The sources of the table's rows, of which there may be none yet."""
+        paths = (self.folder / "table" / "scores").rglob("*.parquet")
+        return {source for path in paths for source in pq.read_table(path)["source"].to_pylist()}
 
     def files(self, name: str = "table") -> dict[str, bytes]:
         scores = self.folder / name / "scores"

@@ -1,5 +1,6 @@
 """NumPy files: the first axis holds the rows, at whatever place they are read."""
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -74,7 +75,7 @@ def test_the_description_tells_types_and_rows(stored):
 
 def test_files_elsewhere_than_on_a_disk_are_read(tmp_path):
     np.save(tmp_path / "a.npy", PIXELS)
-    with storage.fsspec.open("memory://folder/a.npy", "wb") as stream:
+    with fsspec.open("memory://folder/a.npy", "wb") as stream:
         stream.write((tmp_path / "a.npy").read_bytes())
     files = storage.list_files("memory://folder", source.SUFFIXES)
     (unit,) = plan.make([Group("numpy", "", files)], rows_per_file=5000)

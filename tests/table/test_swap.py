@@ -73,13 +73,15 @@ class _Bucket:
 def test_on_s3_the_put_is_conditional_and_one(monkeypatch, code, won):
     bucket = _Bucket(code)
     monkeypatch.setattr(swap, "is_local", lambda _: False)
-    monkeypatch.setattr(swap, "url_to_fs", lambda _: (bucket, "b/k"))
+    monkeypatch.setattr(swap, "repeated", lambda _, operation: operation())
+    monkeypatch.setattr(swap, "resolve", lambda _: (bucket, "b/k"))
     assert swap.replace("s3://b", "s3://b/k", b"new", '"e1"') is won
     assert bucket.calls == [("b/k", b"new", {"chunksize": 4, "IfMatch": '"e1"'})]
 
 
 def test_on_s3_another_failure_is_raised(monkeypatch):
     monkeypatch.setattr(swap, "is_local", lambda _: False)
-    monkeypatch.setattr(swap, "url_to_fs", lambda _: (_Bucket("AccessDenied"), "b/k"))
+    monkeypatch.setattr(swap, "repeated", lambda _, operation: operation())
+    monkeypatch.setattr(swap, "resolve", lambda _: (_Bucket("AccessDenied"), "b/k"))
     with pytest.raises(OSError, match="refused"):
         swap.replace("s3://b", "s3://b/k", b"new", '"e1"')

@@ -2,12 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from raygrad import plan
+from raygrad.plan import Unit
+from raygrad.sources import Segment
+from raygrad.storage import StoredFile
+from raygrad.table import identity
 from raygrad.table.verify import verify
 
 
@@ -185,3 +191,44 @@ def test_kept_columns_are_nobodys_business(small_table):
 
 def small_table_identity(table) -> dict:
     return json.loads((Path(table.root) / "_raygrad" / "identity.json").read_text())
+
+
+@pytest.fixture
+def archives(tmp_path, small_table):
+    """A sound table of two open-ended units, of 3 and 0 rows, and what makes its rows."""
+    files = [StoredFile(f"/in/{name}.tar", 1, "1") for name in "ab"]
+    units = [
+        Unit(0, number, "set=a", (Segment("webdataset", *file, 0, None),))
+        for number, file in enumerate(files)
+    ]
+    root = str(tmp_path / "archives")
+    table = replace(small_table, root=root, units=plan.save(root, units))
+    identity.claim(root, small_table_identity(small_table))
+
+    def rows(index: int, count: int) -> pa.Table:
+        (segment,) = table.units[index].segments
+        counted = table.units[index]._replace(segments=(segment._replace(rows=count),))
+        return replace(table, units=[counted]).rows(0)
+
+    table.publish(0, rows(0, 3))
+    table.publish(1, rows(1, 0))
+    return table, rows
+
+
+def test_archives_are_counted_by_their_files(archives):
+    table, _ = archives
+    assert complaints(table) == []
+
+
+def test_an_open_archive_is_told_without_a_count(archives):
+    table, _ = archives
+    (Path(table.root) / "scores" / table.units[0].path).unlink()
+    assert complaints(table) == ["1 of 2 units are open, rows not counted yet; run the job again"]
+
+
+@pytest.mark.parametrize("kept", [[0, 2], [1, 2], [0, 0, 1], [1, 0, 2]], ids=str)
+def test_rows_of_an_archive_must_go_from_0_on_without_a_gap(archives, kept):
+    table, rows = archives
+    path = republish(table, 0, rows(0, 3).take(kept))
+    (complaint,) = complaints(table)
+    assert complaint.startswith(f"{path}: rows 0 on aren't rows 0 on of /in/a.tar")

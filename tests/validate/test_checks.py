@@ -86,7 +86,7 @@ def test_a_protocol_that_nobody_knows_is_told():
 def test_an_unknown_format_is_told_with_the_known_ones():
     faults = []
     assert checks.list_source("sources[1]", source(format="webp"), {}, faults) is None
-    assert told(faults) == ['sources[1].format: got "webp"; use parquet, images, numpy']
+    assert told(faults) == ['sources[1].format: got "webp"; use parquet, images, numpy, webdataset']
 
 
 def test_every_source_needs_the_same_partition_keys_in_the_same_order():

@@ -143,7 +143,7 @@ def test_every_fault_of_a_bad_job_comes_in_one_error(job_folder):
         "keep[5]": '"source" is a column of the table already; rename it in the source',
         "label": 'sources[4] has no column "truth"; it has x, label',
         "sources[0].constants.dataset": ("got '01'; readers take it for a number; add a letter"),
-        "sources[1].format": 'got "webp"; use parquet, images, numpy',
+        "sources[1].format": 'got "webp"; use parquet, images, numpy, webdataset',
         "sources[2].path": "nothing is at nowhere/*.parquet",
         "sources[3].path": f"{job_folder.root}/broken.parquet can't be read as parquet",
         "sources[4].constants": "every source needs the same keys in the same order",

@@ -1,0 +1,217 @@
+"""``python -m benchmarks.pipeline``: what the pipeline costs beside the model, and how it grows.
+
+Two questions, each job in a process of its own, models with one torch thread:
+
+- ``--rows 10000 100000 1000000``: a tiny model. What does a row cost, and does the driver's memory
+  grow with the number of rows?
+- ``--busy``: a model that needs 20 ms a batch or more. Which share of the rate of a bare loop over
+  rows in memory does the pipeline reach? Plain Ray Data ``map_batches`` and ``write_parquet`` run
+  beside it, forward only. raygrad computes the gradient of the last bias, too: a spec needs a
+  metric, and there is none that costs less.
+
+Rates of raygrad are from the first score to the last, as in its summary.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from benchmarks import machine
+from benchmarks.report import section
+
+OUTPUT = Path(__file__).with_name("RESULTS_PIPELINE.md")
+FEATURES, BATCH, ROWS_PER_GROUP = 64, 64, 10_000
+FACTORY = """
+import torch
+
+
+def mlp(width):
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Linear(64, width), torch.nn.ReLU(), torch.nn.Linear(width, width), torch.nn.ReLU(),
+        torch.nn.Linear(width, 10),
+    ).eval()
+"""
+
+
+def prepare_folder(root: Path, rows: int, width: int) -> None:
+    """Parquet files of random vectors, a spec and a factory."""
+    (root / "nets.py").write_text(FACTORY)
+    (root / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for first in range(0, rows, 10 * ROWS_PER_GROUP):
+        count = min(10 * ROWS_PER_GROUP, rows - first)
+        values = pa.array(rng.normal(size=count * FEATURES).astype(np.float32))
+        lists = pa.FixedSizeListArray.from_arrays(values, FEATURES)
+        name = root / "in" / f"{first:08d}.parquet"
+        pq.write_table(pa.table({"x": lists}), name, row_group_size=ROWS_PER_GROUP)
+    spec = {
+        "output": "table",
+        "sources": [{"path": "in"}],
+        "input": {"column": "x"},
+        "model": {"factory": "nets:mlp", "arguments": {"width": width}},
+        "metrics": {"4.bias": ["l1"]},
+        "batch_size": BATCH,
+        "rows_per_file": ROWS_PER_GROUP,
+        "actors": {"min": 1, "max": 1},
+    }
+    (root / "job.yaml").write_text(yaml.safe_dump(spec))
+
+
+def raygrad(root: Path) -> dict[str, Any]:
+    """The job as ``raygrad run`` runs it."""
+    os.chdir(root)
+    from raygrad import validate
+    from raygrad.cluster.run import run
+
+    summary = run(validate.prepare("job.yaml"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rows": summary.rows, "seconds": summary.seconds, "rate": summary.rate, "MiB": peak}
+
+
+def bare(root: Path) -> dict[str, Any]:
+    """The job's scorer in a loop, rows in memory, no Ray."""
+    os.chdir(root)
+    import torch
+
+    from raygrad import validate
+    from raygrad.scorer import Scorer, decode_batch
+    from raygrad.sources import batches
+
+    torch.set_num_threads(1)
+    job = validate.prepare("job.yaml")
+    decoded = [
+        decode_batch(batch, job.spec)
+        for unit in job.units
+        for batch in batches(unit.segments, ["x"], BATCH)
+    ]
+    scorer = Scorer(job.spec, job.model, torch.device("cpu"), job.kept)
+    scorer.score(decoded[0])
+    started = time.perf_counter()
+    for batch in decoded[1:]:
+        scorer.score(batch)
+    seconds = time.perf_counter() - started
+    rows = sum(map(len, decoded[1:]))
+    return {
+        "rows": rows,
+        "seconds": seconds,
+        "rate": rows / seconds,
+        "ms": seconds / len(decoded) * 1e3,
+    }
+
+
+def ray_data(root: Path) -> dict[str, Any]:
+    """The same model and rows, forward only, as its users write it."""
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+    import ray
+    import ray.data
+    import torch
+    from nets import mlp  # type: ignore[import-not-found]
+
+    width = yaml.safe_load(Path("job.yaml").read_text())["model"]["arguments"]["width"]
+
+    class Score:
+        def __init__(self) -> None:
+            torch.set_num_threads(1)
+            self.model = mlp(width)
+
+        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+            with torch.no_grad():
+                logits = self.model(torch.from_numpy(np.stack(batch["x"])))
+            began = np.full(len(logits), time.time())
+            return {"msp": logits.softmax(1).amax(1).numpy(), "at": began}
+
+    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    ray.init(runtime_env={"env_vars": {"PYTHONPATH": path}}, include_dashboard=False)
+    started = time.perf_counter()
+    ray.data.read_parquet("in").map_batches(Score, batch_size=BATCH, concurrency=1).write_parquet(
+        "out"
+    )
+    seconds = time.perf_counter() - started
+    times = np.sort(pq.read_table("out")["at"].to_numpy())
+    return {"rows": len(times), "seconds": seconds, "rate": len(times) / (times[-1] - times[0])}
+
+
+WAYS = {"raygrad": raygrad, "bare": bare, "ray_data": ray_data}
+
+
+def measured(way: str, root: Path) -> dict[str, Any]:
+    """One way in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.pipeline", "--one", way, str(root)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def growth(counts: list[int]) -> list[str]:
+    """A tiny model over more and more rows."""
+    lines = ["| rows | seconds | rows/s once started | microseconds a row | driver peak RSS MiB |"]
+    lines.append("|-|-|-|-|-|")
+    for rows in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            prepare_folder(Path(folder), rows, 16)
+            found = measured("raygrad", Path(folder))
+        cost = 1e6 / found["rate"]
+        lines.append(
+            f"| {rows:,} | {found['seconds']:.1f} | {found['rate']:,.0f} | {cost:.1f} | "
+            f"{found['MiB']:,.0f} |"
+        )
+        print(lines[-1], flush=True)
+    return lines
+
+
+def busy(rows: int, width: int) -> list[str]:
+    """A model that keeps an actor busy, in three ways after each other."""
+    lines = ["| way | scores | ms a batch | rows/s once started | share of the bare loop |"]
+    lines.append("|-|-|-|-|-|")
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_folder(Path(folder), rows, width)
+        ours = "forward and one bias's gradient"
+        ways = {"bare": ours, "raygrad": ours, "ray_data": "forward only"}
+        reference = 0.0
+        for way, scores in ways.items():
+            rate = measured(way, Path(folder))["rate"]
+            reference = reference or rate
+            lines.append(
+                f"| {way} | {scores} | {BATCH / rate * 1e3:.1f} | {rate:,.0f} | "
+                f"{rate / reference:.2f} |"
+            )
+            print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """Measures what is asked for, prints the tables and writes them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="*", default=[])
+    parser.add_argument("--busy", type=int, metavar="ROWS", help="rows for the busy model")
+    parser.add_argument("--width", type=int, default=3000, help="of the busy model's layers")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        way, root = options.one
+        print(json.dumps(WAYS[way](Path(root))))
+        return
+    described = machine.describe()
+    head = [f"{described['CPU']}, {described['date']}, commit {described['commit']}.", ""]
+    if options.rows:
+        section(OUTPUT, "Rows", [*head, *growth(options.rows)])
+    if options.busy:
+        section(OUTPUT, "A busy model", [*head, *busy(options.busy, options.width)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Storage by path or URI, through fsspec: the one place that lists, reads and publishes.
+
+Local paths go to the disk as they are. On any other store each operation is repeated while the
+store throttles, stalls or breaks off, see :mod:`raygrad.storage.retries`.
+"""
+
+from raygrad.storage.access import reach, reach_for_writing
+from raygrad.storage.files import (
+    StoredFile,
+    list_files,
+    names_below,
+    open_read,
+    read_bytes,
+    sizes_below,
+)
+from raygrad.storage.location import absolute, is_local, join, protocol, store, within
+from raygrad.storage.options import configure, unknown_options
+from raygrad.storage.publish import create_only, publish
+
+__all__ = [
+    "StoredFile",
+    "absolute",
+    "configure",
+    "create_only",
+    "is_local",
+    "join",
+    "list_files",
+    "names_below",
+    "open_read",
+    "protocol",
+    "publish",
+    "reach",
+    "reach_for_writing",
+    "read_bytes",
+    "sizes_below",
+    "store",
+    "unknown_options",
+    "within",
+]
