@@ -175,8 +175,8 @@ def _score(
         if not (summary.complete or interrupts.asked):
             raise JobFailedError(
                 f"{summary.rows_open + summary.retries_open:,} rows got no score, though all "
-                "sources were read: a file has become shorter since it was planned; run again to see "
-                "which"
+                "sources were read: a file has become shorter since it was planned; run again to "
+                "see which"
             )
 
 
