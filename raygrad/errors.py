@@ -6,6 +6,7 @@
     ├── IdentityError                   the table belongs to another model, loss or metric
     ├── StorageError (an OSError)       a store can't be reached, refuses, or goes on failing
     ├── TableError                      there is no table, or it isn't what it should be
+    ├── TableBusyError                  another run is at work on the table
     ├── PlanError                       the sources are no longer what the plan was made from
     ├── ModelReplicaError               an actor's model is not the one that the driver built
     ├── JobFailedError                  Ray or the code that it ran failed for good
@@ -73,6 +74,10 @@ class StorageError(RaygradError, OSError):
 
 class TableError(RaygradError):
     """A folder is no raygrad table, or not a sound one."""
+
+
+class TableBusyError(RaygradError):
+    """Another run holds the table's lease; says who, and since when."""
 
 
 class PlanError(RaygradError):

@@ -275,15 +275,19 @@ def changed_files(units: Iterable[Unit], groups: Iterable[Group]) -> dict[str, s
     return found
 
 
-def refuse_changes(open_units: Iterable[Unit], groups: Iterable[Group]) -> None:
-    """Refuses to go on if a file with open units is no longer what the plan saw.
+def refuse_changes(
+    units: Iterable[Unit],
+    groups: Iterable[Group],
+    cure: str = "restore them, or use another output",
+) -> None:
+    """Refuses to go on if a file of units that are to be read is no longer what the plan saw.
 
     Raises:
         PlanError: Naming each such file.
     """
-    if complaints := changed_files(open_units, groups):
+    if complaints := changed_files(units, groups):
         raise PlanError(
             "sources are not what the table's plan was made from:\n"
             + "\n".join(f"  {uri} {what}" for uri, what in complaints.items())
-            + "\nrestore them, or use another output"
+            + f"\n{cure}"
         )

@@ -193,6 +193,18 @@ class JobSpec(_Section):
         default_factory=lambda: ActorsSpec.model_validate({}), description="See actors below."
     )
 
+    def of_the_rows(self) -> dict[str, Any]:
+        """What the rows depend on, for the table's footers: nothing secret, nothing of this run."""
+        return self.model_dump(
+            mode="json",
+            exclude_none=True,
+            include={
+                "sources": {"__all__": {"path", "format", "constants"}},
+                **dict.fromkeys(("input", "model", "metrics", "loss", "keep", "label"), True),
+                **dict.fromkeys(("batch_size", "rows_per_file"), True),
+            },
+        )
+
 
 def parse(document: Any) -> tuple[dict[str, Any], list[Fault]]:
     """Validates each section on its own, so that one fault doesn't hide another.

@@ -61,6 +61,7 @@ def test_class_names_are_frozen_since_tables_hold_them():
         "ShapeError",
         "SpecError",
         "StorageError",
+        "TableBusyError",
         "TableError",
         "TooManyErrorsError",
         "UnreachedParameterError",

@@ -4,7 +4,7 @@ import click
 
 from raygrad import __version__
 from raygrad.cli.run import run
-from raygrad.cli.table import errors, status, verify
+from raygrad.cli.table import errors, export, status, verify
 from raygrad.cli.validate import validate
 
 __all__ = ["main"]
@@ -21,9 +21,10 @@ def main() -> None:
       1    failed
       2    bad spec or input; nothing was started
       3    stopped, since more rows failed than max_errors allows
+      4    another run is at work on the table, or has taken it over
       130  interrupted; run again to go on
     """  # noqa: D301 - click wants a real backspace
 
 
-for command in (run, validate, status, verify, errors):
+for command in (run, validate, status, verify, errors, export):
     main.add_command(command)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-FAILED, BAD_INPUT, TOO_MANY_ERRORS, INTERRUPTED = 1, 2, 3, 130
+FAILED, BAD_INPUT, TOO_MANY_ERRORS, BUSY, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 @contextlib.contextmanager
@@ -17,6 +17,7 @@ def exit_codes() -> Iterator[None]:
         PlanError,
         RaygradError,
         SpecError,
+        TableBusyError,
         TableError,
         TooManyErrorsError,
     )
@@ -27,6 +28,8 @@ def exit_codes() -> Iterator[None]:
         _leave(error, BAD_INPUT)
     except TooManyErrorsError as error:
         _leave(error, TOO_MANY_ERRORS)
+    except TableBusyError as error:
+        _leave(error, BUSY)
     except (RaygradError, OSError) as error:
         _leave(error, FAILED)
     except KeyboardInterrupt:

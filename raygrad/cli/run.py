@@ -17,13 +17,30 @@ from raygrad.cli.exits import INTERRUPTED, exit_codes
     help="Score the first N rows only, as a trial; needs --output.",
 )
 @click.option(
+    "--retry-errors",
+    is_flag=True,
+    help="Score the rows that hold errors again, too; what can't be scored now stays as it is.",
+)
+@click.option(
+    "--ignore-lease",
+    is_flag=True,
+    help="Take the table over from a run that is at work on it, or seems to be.",
+)
+@click.option(
     "--address",
     metavar="ADDRESS",
     help="Run on this Ray cluster; without it on an embedded Ray, whatever RAY_ADDRESS says.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show Ray's own messages.")
 def run(
-    spec: str, output: str | None, limit: int | None, address: str | None, verbose: bool
+    *,
+    spec: str,
+    output: str | None,
+    limit: int | None,
+    retry_errors: bool,
+    ignore_lease: bool,
+    address: str | None,
+    verbose: bool,
 ) -> None:
     """Score what is open of the job SPEC, a YAML file.
 
@@ -34,9 +51,10 @@ def run(
         from raygrad.cli.summary import print_summary
         from raygrad.cluster.run import run as run_job
 
-        summary = run_job(
-            validate.prepare(spec, output=output, limit=limit), address=address, verbose=verbose
-        )
+        job = validate.prepare(spec, output=output, limit=limit, retry_errors=retry_errors)
+        if retry_errors and not job.retried:
+            click.echo("No published row holds an error, so there is nothing to retry.")
+        summary = run_job(job, address=address, ignore_lease=ignore_lease, verbose=verbose)
         print_summary(summary)
         if summary.interrupted:
             sys.exit(INTERRUPTED)

@@ -7,6 +7,7 @@ from rich.text import Text
 from raygrad.cluster.summary import Summary
 from raygrad.persample.explanation import Explanation
 from raygrad.table import layout
+from raygrad.table.export import Exported
 from raygrad.table.failures import Failure
 from raygrad.table.status import Status
 from raygrad.validate import Job, Report
@@ -32,6 +33,18 @@ def print_summary(summary: Summary) -> None:
         f"  SQL     SELECT * FROM read_parquet('{scores}/**/*.parquet', hive_partitioning = true)",
         f"  pandas  pd.read_parquet('{scores}')",
     ]
+    if summary.retried:
+        finished = summary.retried - summary.retries_open
+        lines.insert(
+            3,
+            f"  retried {finished:,} of {summary.retried:,} rows with errors, "
+            f"{summary.recovered:,} have scores now",
+        )
+    if summary.non_finite:
+        lines.append(
+            f"Note: {summary.non_finite:,} scores are NaN or infinite; they are in the table as "
+            "they are, and counted in its footers."
+        )
     if summary.changed:
         lines.append(
             f"Note: {summary.changed:,} source files changed after all their rows were scored; "
@@ -116,6 +129,9 @@ def print_status(table: str, status: Status) -> None:
         f"{status.failed:,} of them failed",
         f"files     {status.files:,} of {status.units:,} units, {_bytes(status.size)}",
     ]
+    if status.lease is not None:
+        end = "" if status.lease.over is None else f"; over, since {status.lease.over}"
+        lines.append(f"at work   {status.lease}{end}")
     if status.last_run is not None:
         run = status.last_run
         rate = f", {run['rate']:,.0f} rows/s" if run["rate"] else ""
@@ -135,6 +151,17 @@ def print_failures(failures: list[Failure]) -> None:
         example = Text(failure.example, overflow="fold")
         shown.add_row(failure.stage, failure.kind, f"{failure.rows:,}", example)
     console.print(shown)
+
+
+def print_exported(out: str, exported: Exported) -> None:
+    """What was copied, and what wasn't there yet."""
+    line = (
+        f"{exported.rows:,} rows in {exported.files:,} files and {exported.partitions:,} folders "
+        f"of {out}"
+    )
+    if exported.units_open:
+        line += f"\n{exported.rows_open:,} planned rows of {exported.units_open:,} units are open"
+    _console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _bytes(size: float) -> str:

@@ -1,4 +1,4 @@
-"""``raygrad status``, ``verify`` and ``errors``: what is in a table."""
+"""``raygrad status``, ``verify``, ``errors`` and ``export``: what is in a table."""
 
 import sys
 
@@ -45,3 +45,33 @@ def errors(table: str) -> None:
         from raygrad.table.failures import failures
 
         print_failures(failures(table))
+
+
+@click.command()
+@click.argument("table")
+@click.argument("out")
+@click.option(
+    "--partition-by",
+    "columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column or Hive key that becomes a folder; may be given several times.",
+)
+@click.option(
+    "--rows-per-file",
+    type=click.IntRange(min=1),
+    default=1_000_000,
+    show_default=True,
+    metavar="N",
+    help="How many rows a file has at most.",
+)
+def export(table: str, out: str, columns: tuple[str, ...], rows_per_file: int) -> None:
+    """Copy the rows of TABLE to OUT, a new place, in other folders and files.
+
+    Without --partition-by all files lie in OUT itself. _SUCCESS is written last.
+    """
+    with exit_codes():
+        from raygrad.cli.summary import print_exported
+        from raygrad.table.export import export as export_table
+
+        print_exported(out, export_table(table, out, columns, rows_per_file))

@@ -13,19 +13,24 @@ class Interrupts:
     def __init__(self) -> None:
         self.asked = False
 
+    def stop_at_once(self) -> None:
+        """Makes the main thread raise KeyboardInterrupt, from any thread."""
+        self.asked = True
+        main = threading.main_thread().ident
+        assert main is not None
+        # Sent to that thread: another one's signal would not wake it from a wait for a lock.
+        signal.pthread_kill(main, signal.SIGINT)
+
 
 @contextlib.contextmanager
-def graceful_interrupts(on_first: Callable[[], None]) -> Iterator[Interrupts]:
+def graceful_interrupts(state: Interrupts, on_first: Callable[[], None]) -> Iterator[None]:
     """Handles SIGINT and SIGTERM until the block ends.
 
     Args:
+        state: What is set by the first signal; the second raises KeyboardInterrupt.
         on_first: Called once, in a thread of its own, since Ray's calls can't be made from within
             a signal handler that may have interrupted one of them.
-
-    Yields:
-        What is set by the first signal; the second raises KeyboardInterrupt.
     """
-    state = Interrupts()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if state.asked:
@@ -35,7 +40,7 @@ def graceful_interrupts(on_first: Callable[[], None]) -> Iterator[Interrupts]:
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield state
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -12,7 +12,9 @@ from raygrad.cluster.summary import Summary
 from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
 from raygrad.spec import JobSpec
-from raygrad.table.publish import publish_unit
+from raygrad.table.definitions import definitions
+from raygrad.table.publish import non_finite, publish_unit
+from raygrad.table.retry import Replacement, replace_unit
 from raygrad.validate import Job
 
 MOST_UNPUBLISHED = 64
@@ -26,8 +28,15 @@ def _publish(spec: JobSpec, path: str, rows: pa.Table, metadata: dict[str, Any])
     return publish_unit(spec.output, path, rows, metadata)
 
 
+def _replace(spec: JobSpec, path: str, rows: pa.Table, metadata: dict[str, Any]) -> Replacement:
+    storage.configure(spec.storage)
+    return replace_unit(spec.output, path, rows, metadata)
+
+
 class Publisher:
     """Publishes in tasks, which Ray retries; a retried one finds its own file and is content.
+
+    Units whose errors are tried again replace their file instead.
 
     Args:
         job: Whose table it is.
@@ -35,13 +44,16 @@ class Publisher:
     """
 
     def __init__(self, job: Job, summary: Summary) -> None:
-        self._task = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])(_publish)
+        remote = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])
+        self._publish, self._replace = remote(_publish), remote(_replace)
         self._job = job
         self._summary = summary
         self._waiting: dict[Any, tuple[Unit, int, int]] = {}
         self._metadata = {
             "schema_version": job.identity["schema_version"],
             "identity": job.identity,
+            "spec": job.spec.of_the_rows(),
+            "scores": definitions(job.spec.loss, job.spec.metrics),
             "check": job.check,
             "versions": {name: version(name) for name in ("raygrad", "torch", "ray", "pyarrow")},
         }
@@ -50,8 +62,10 @@ class Publisher:
         """Starts to publish a unit; waits first if too many are on their way."""
         failpoints.reach("driver.unit")
         failed = len(rows) - rows["error_type"].null_count
-        reference = self._task.remote(self._job.spec, unit.path, rows, self._metadata)
+        task = self._replace if unit.path in self._job.retried else self._publish
+        reference = task.remote(self._job.spec, unit.path, rows, self._metadata)
         self._waiting[reference] = (unit, len(rows), failed)
+        self._summary.non_finite += sum(non_finite(rows).values())
         self.wait(MOST_UNPUBLISHED)
 
     def wait(self, most: int) -> None:
@@ -63,25 +77,36 @@ class Publisher:
             )
             for reference in ready:
                 unit, rows, failed = self._waiting.pop(reference)
-                created = self._result(reference, unit)
+                outcome = self._result(reference, unit)
                 failpoints.reach("driver.published")
-                log.info("unit %s %s", unit.path, "published" if created else "was there already")
-                if created:
-                    self._summary.rows += rows
-                    self._summary.errors += failed
-                else:
-                    self._summary.rows_before += rows
-                self._summary.rows_open -= unit.rows or 0
-                self._summary.uncounted_open -= unit.rows is None
+                self._note(unit, rows, failed, outcome)
             if not excess:
                 return
 
-    def _result(self, reference: Any, unit: Unit) -> bool:
+    def _note(self, unit: Unit, rows: int, failed: int, outcome: bool | Replacement) -> None:
+        summary = self._summary
+        if isinstance(outcome, Replacement):
+            what = "replaced" if outcome.replaced else "is as it was"
+            log.info("unit %s %s: %d errors left", unit.path, what, outcome.failed)
+            summary.retries_open -= self._job.retried[unit.path]
+            summary.recovered += outcome.failed_before - outcome.failed
+            return
+        log.info("unit %s %s", unit.path, "published" if outcome else "was there already")
+        if outcome:
+            summary.rows += rows
+            summary.errors += failed
+        else:
+            summary.rows_before += rows
+        summary.rows_open -= unit.rows or 0
+        summary.uncounted_open -= unit.rows is None
+
+    def _result(self, reference: Any, unit: Unit) -> bool | Replacement:
         try:
-            return bool(ray.get(reference))
+            outcome: bool | Replacement = ray.get(reference)
         except OSError as error:
             cause = getattr(error, "cause", error)  # without Ray's copy of the trace
             raise JobFailedError(
                 f"can't write {unit.path} of {self._job.spec.output}: {cause}; what was published "
                 "stays, and running again scores the rest"
             ) from error
+        return outcome

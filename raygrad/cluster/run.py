@@ -14,28 +14,33 @@ import pyarrow as pa
 from rich.console import Console
 
 from raygrad import plan, storage
-from raygrad.cluster.interrupts import graceful_interrupts
+from raygrad.cluster.interrupts import Interrupts, graceful_interrupts
 from raygrad.cluster.progress import JobProgress
 from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.cluster.tolerance import Tolerance
 from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
-from raygrad.table import identity, layout
+from raygrad.table import identity, layout, lease, leftovers
+from raygrad.table.lease import Lease
 from raygrad.validate import Job
 
 log = logging.getLogger("raygrad.run")
 
 
-def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summary:
+def run(
+    job: Job, *, address: str | None = None, ignore_lease: bool = False, verbose: bool = False
+) -> Summary:
     """Scores what is open of a job, and leaves one file for each whole unit.
 
     Args:
         job: As :func:`raygrad.validate.prepare` gives it.
         address: A Ray cluster's; None starts an embedded one.
+        ignore_lease: Whether a run that is at work on the table is made to stop.
         verbose: Whether Ray's own messages are shown.
 
     Raises:
+        TableBusyError: If another run is at work on the table, or takes it over.
         TooManyErrorsError: If more rows failed than the spec's ``max_errors`` allows.
         KeyboardInterrupt: At the second Ctrl-C.
     """
@@ -47,6 +52,7 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
         known = units[: len(units) - len(job.fresh)]
         units = [*known, *plan.save(root, job.fresh)]
     open_units = [unit for unit in units if unit.path not in job.done]
+    to_score = [*open_units, *(unit for unit in units if unit.path in job.retried)]
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
     summary.create_only = storage.create_only(layout.identity(root))
@@ -55,14 +61,24 @@ def run(job: Job, *, address: str | None = None, verbose: bool = False) -> Summa
         unit for unit in units if unit.path in job.done
     )
     summary.rows_open, summary.uncounted_open = plan.count_rows(open_units)
+    summary.retried = summary.retries_open = sum(job.retried.values())
     with contextlib.ExitStack() as stack:
         stack.callback(summary.save_log)
         stream = stack.enter_context(_log_to(summary.open_log))
         log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
+        if swept := leftovers.sweep(root):
+            log.info("removed %d unfinished files, more than a day old", swept)
         try:
-            if open_units:
-                with ray_session(address, verbose, stream), _failures(summary.log):
-                    _score(job, open_units, summary, embedded=address is None)
+            if to_score:
+                interrupts = Interrupts()
+                hold = lease.held(root, summary.run, interrupts.stop_at_once, ignore=ignore_lease)
+                with (
+                    hold as before,
+                    ray_session(address, verbose, stream),
+                    _failures(summary.log),
+                ):
+                    _tell_of_takeover(before)
+                    _score(job, to_score, summary, interrupts, embedded=address is None)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -85,6 +101,14 @@ def _failures(log_file: str) -> Iterator[None]:
         log.error("%s", error)
         message = f"the job failed: {_cause(error)}\nthe whole trace is in {log_file}"
         raise JobFailedError(message) from error
+
+
+def _tell_of_takeover(before: Lease | None) -> None:
+    if before is not None:
+        why = before.over or "its lease is ignored"
+        line = f"Took over from {before}: {why}."
+        log.info(line)
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def _cause(error: Exception) -> str:
@@ -117,7 +141,9 @@ def _log_to(path: str) -> Iterator[TextIO]:
             stream.close()
 
 
-def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> None:
+def _score(
+    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, *, embedded: bool
+) -> None:
     import ray
 
     from raygrad.cluster import coordinator
@@ -139,7 +165,7 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
         if ray.get(gate.close.remote()) == 0:
             signal.raise_signal(signal.SIGINT)  # there is nothing in flight to wait for
 
-    with progress, graceful_interrupts(stop) as interrupts:
+    with progress, graceful_interrupts(interrupts, stop):
         publisher = Publisher(job, summary)
         for unit, whole in _whole_units(job, units, gate, progress, tolerance):
             publisher.submit(unit, whole)
@@ -148,8 +174,9 @@ def _score(job: Job, units: list[Unit], summary: Summary, *, embedded: bool) -> 
         summary.interrupted = interrupts.asked and not summary.complete
         if not (summary.complete or interrupts.asked):
             raise JobFailedError(
-                f"{summary.rows_open:,} rows got no score, though all sources were read: a file "
-                "has become shorter since it was planned; run again to see which"
+                f"{summary.rows_open + summary.retries_open:,} rows got no score, though all "
+                "sources were read: a file has become shorter since it was planned; run again to "
+                "see which"
             )
 
 

@@ -17,10 +17,14 @@ class Summary:
         table: The table's root.
         rows: Rows scored and published by this run.
         errors: Those of them that hold an error instead of scores.
+        non_finite: Scores of this run that are NaN or infinite; they are kept.
         rows_before: Rows that were there already, at the start or when they were to be published.
         rows_open: Planned rows that are still to be scored.
         uncounted_before: Archives that were done already; their rows are in no other count.
         uncounted_open: Archives that are still to be scored; nobody knows yet how many rows.
+        retried: Rows with errors that this run set out to score again.
+        recovered: Those of them that have scores now.
+        retries_open: Those of them whose unit was not finished.
         seconds: From the first step to the last, the start of Ray included.
         rate: Rows a second from the first score to the last; None if they came at once.
         changed: How many files have changed since all their rows were scored.
@@ -32,10 +36,14 @@ class Summary:
     table: str
     rows: int = 0
     errors: int = 0
+    non_finite: int = 0
     rows_before: int = 0
     rows_open: int = 0
     uncounted_before: int = 0
     uncounted_open: int = 0
+    retried: int = 0
+    recovered: int = 0
+    retries_open: int = 0
     seconds: float = 0.0
     rate: float | None = None
     changed: int = 0
@@ -45,7 +53,7 @@ class Summary:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to be scored."""
-        return not self.rows_open and not self.uncounted_open
+        return not (self.rows_open or self.uncounted_open or self.retries_open)
 
     @property
     def log(self) -> str:

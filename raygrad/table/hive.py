@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 LONGEST_NAME = 255
 """Bytes that file systems grant a folder's name."""
@@ -13,12 +13,21 @@ _WORDS = {
     *("", "null", "none", "nan", "nat", "na", "n/a", "true", "false"),
     *("inf", "-inf", "infinity", "-infinity", "epoch", "now", "today", "yesterday", "tomorrow"),
 }
-_DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 def folder(constants: Mapping[str, Any]) -> str:
     """The folder of rows with these values; the empty string where there are none."""
-    return "/".join(f"{key}={quote(str(value), safe='')}" for key, value in constants.items())
+    return "/".join(
+        f"{key}={DEFAULT_PARTITION if value is None else quote(str(value), safe='')}"
+        for key, value in constants.items()
+    )
+
+
+def values(path: str) -> dict[str, str]:
+    """The keys and values, as texts, of a path below a table's ``scores/``."""
+    pairs = (part.partition("=") for part in path.split("/")[:-1])
+    return {key: unquote(value) for key, _, value in pairs}
 
 
 def faults(constants: Mapping[str, Any], reserved: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -51,7 +60,7 @@ def _complaint(value: Any) -> str | None:
 
 
 def _misreading(text: str) -> str | None:
-    if text.lower() in _WORDS or text == _DEFAULT_PARTITION:
+    if text.lower() in _WORDS or text == DEFAULT_PARTITION:
         return "readers take it for a value of another kind; use another word"
     if text != text.strip():
         return "readers strip the space around it; leave it out"

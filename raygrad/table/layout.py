@@ -31,6 +31,16 @@ def scratch(root: str) -> str:
     return join(root, PRIVATE, "tmp")
 
 
+def swap_lock(root: str) -> str:
+    """The file that is locked while one of the table's files is replaced on a disk."""
+    return join(root, PRIVATE, "swap.lock")
+
+
+def lease(root: str) -> str:
+    """The file that says which run is at work."""
+    return join(root, PRIVATE, "lease.json")
+
+
 def published(root: str) -> set[str]:
     """The files of all units that are done, relative to :func:`scores`."""
     return {name for name in names_below(scores(root)) if name.endswith(".parquet")}

@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raygrad import failpoints, storage
-from raygrad.table import layout
+from raygrad.table import layout, schema
 
 METADATA_KEY = b"raygrad"
 ROWS_PER_GROUP = 131_072
+"""Readers work on one row group a thread; DuckDB's own are of 122,880 rows."""
 
 
 def publish_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, Any]) -> bool:
@@ -29,20 +30,49 @@ def publish_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, An
     Returns:
         False if the file was there already.
     """
-    failed = len(rows) - pc.count(rows["error_type"], mode="only_null").as_py()
-    footer = {
-        **metadata,
-        "rows": {"read": len(rows), "scored": len(rows) - failed, "failed": failed},
-    }
-    table = rows.replace_schema_metadata({METADATA_KEY: _canonical(footer)})
-    buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=ROWS_PER_GROUP)
-    content = buffer.getvalue().to_pybytes()
     uri = storage.join(layout.scores(root), path)
+    content = encode(rows, metadata)
     failpoints.reach("publish.before")
     created = storage.publish(uri, content, layout.scratch(root))
     failpoints.reach("publish.after")
     return created
+
+
+def encode(rows: pa.Table, metadata: Mapping[str, Any]) -> bytes:
+    """A Parquet file of rows, whose footer holds the metadata and counts of the rows."""
+    return to_parquet(rows, footer_of(rows, metadata))
+
+
+def footer_of(rows: pa.Table, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of rows says of itself: the metadata, and counts of the rows."""
+    return {**metadata, "rows": counts(rows), "non_finite": non_finite(rows)}
+
+
+def to_parquet(rows: pa.Table, footer: Mapping[str, Any]) -> bytes:
+    """Rows as the bytes of a Parquet file, the same for the same rows and footer."""
+    table = rows.replace_schema_metadata({METADATA_KEY: _canonical(footer)})
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=ROWS_PER_GROUP)
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content
+
+
+def counts(rows: pa.Table) -> dict[str, int]:
+    """How many rows there are, have scores, and have an error instead."""
+    failed = len(rows) - rows["error_type"].null_count
+    return {"read": len(rows), "scored": len(rows) - failed, "failed": failed}
+
+
+def non_finite(rows: pa.Table) -> dict[str, int]:
+    """How many NaNs and infinities each column of scores holds; columns without any are left out.
+
+    They are kept in the table: that a score overflows says something of its row, too.
+    """
+    found = {
+        name: pc.sum(pc.invert(pc.is_finite(rows[name]))).as_py()
+        for name in schema.score_columns(rows.schema)
+    }
+    return {name: count for name, count in found.items() if count}
 
 
 def _canonical(footer: Mapping[str, Any]) -> bytes:

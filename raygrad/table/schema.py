@@ -63,6 +63,14 @@ def metric_columns(metrics: Mapping[str, Sequence[str]]) -> list[str]:
     return [metric_column(target, name) for target, names in metrics.items() for name in names]
 
 
+def score_columns(found: pa.Schema) -> list[str]:
+    """The forward-only scores and metrics among a score file's columns; no passed-through ones."""
+    if "prediction" not in found.names:
+        return []
+    after = found.names[found.names.index("prediction") + 1 :]
+    return [name for name in after if pa.types.is_float32(found.field(name).type)]
+
+
 def reserved(metrics: Mapping[str, Sequence[str]]) -> set[str]:
     """The names that passed-through columns and partition keys can't have."""
     ours = {**IDENTITY_COLUMNS, **FORWARD_COLUMNS, **ERROR_COLUMNS}

@@ -1,6 +1,7 @@
 """A job that can start."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ class Job:
         model: In eval mode, frozen.
         check: Largest relative error of the first samples in their batch against themselves alone
             in float64; None where that wasn't tried.
+        retried: Rows with errors that are to be scored again, by the names of their units' files.
     """
 
     spec: JobSpec
@@ -39,8 +41,14 @@ class Job:
     changed: tuple[str, ...]
     model: torch.nn.Module
     check: float | None = None
+    retried: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def open(self) -> list[Unit]:
         """The units that are still to be scored."""
         return [unit for unit in self.units if unit.path not in self.done]
+
+    @property
+    def to_score(self) -> list[Unit]:
+        """The units that this run scores: the open ones, then those whose errors it tries again."""
+        return [*self.open, *(unit for unit in self.units if unit.path in self.retried)]

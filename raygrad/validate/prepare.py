@@ -11,19 +11,22 @@ from raygrad.errors import Fault, SpecError
 from raygrad.plan import Group
 from raygrad.scorer import raw_columns
 from raygrad.spec import JobSpec, load
-from raygrad.table import identity, layout, schema
+from raygrad.table import identity, layout, retry, schema
 from raygrad.validate import checks
 from raygrad.validate.first_rows import try_a_few_rows, with_shape
 from raygrad.validate.job import Job
 
 
-def prepare(path: str, *, output: str | None = None, limit: int | None = None) -> Job:
+def prepare(
+    path: str, *, output: str | None = None, limit: int | None = None, retry_errors: bool = False
+) -> Job:
     """Checks a spec against the world: files, columns, model, checkpoint, table.
 
     Args:
         path: The spec, a YAML file.
         output: A table to use instead of the spec's.
         limit: How many rows of the plan make a trial; None for all.
+        retry_errors: Whether published units that hold rows with errors are scored again.
 
     Returns:
         The job, of which nothing has been written yet.
@@ -93,9 +96,13 @@ def prepare(path: str, *, output: str | None = None, limit: int | None = None) -
         done,
         tuple(changed),
         model,
+        retried=retry.with_errors(spec.output, [u.path for u in finished]) if retry_errors else {},
     )
     plan.refuse_changes(job.open, listed)
-    return replace(job, check=try_a_few_rows(job, path)) if job.open else job
+    if retry_errors:
+        cure = "restore them, or run without --retry-errors: the table keeps the rows of before"
+        plan.refuse_changes(job.to_score, listed, cure)
+    return replace(job, check=try_a_few_rows(job, path)) if job.to_score else job
 
 
 def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: str) -> JobSpec:

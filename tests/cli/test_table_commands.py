@@ -39,3 +39,9 @@ def test_a_folder_that_is_no_table_is_exit_code_2(command, tmp_path):
     result = CliRunner().invoke(main, [command, str(tmp_path)])
     assert result.exit_code == 2
     assert "is no table" in result.output
+
+
+def test_export_of_a_table_without_rows_is_exit_code_2(empty_table, tmp_path):
+    result = CliRunner().invoke(main, ["export", empty_table, str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "has no rows yet" in result.output

@@ -11,8 +11,8 @@ from raygrad.plan import Group, Unit
 from raygrad.table import identity, schema
 from raygrad.table.publish import publish_unit
 
-IDENTITY = {"loss": "pseudo_label", "schema_version": 1}
 METRICS = {"all": ["l1"]}
+IDENTITY = {"loss": "pseudo_label", "schema_version": 1, "metrics": METRICS}
 
 
 @dataclass

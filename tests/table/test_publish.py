@@ -65,7 +65,12 @@ def test_a_unit_published_twice_leaves_one_file(root):
 def test_the_footer_counts_rows_beside_the_given_metadata(root, failed, counts):
     publish_unit(root, "a.parquet", some_rows(failed), {"model": "f00", "spec": {"loss": "x"}})
     footer = json.loads(read(root, "a.parquet").schema.metadata[b"raygrad"])
-    assert footer == {"model": "f00", "spec": {"loss": "x"}, "rows": counts}
+    assert footer == {
+        "model": "f00",
+        "spec": {"loss": "x"},
+        "rows": counts,
+        "non_finite": {},
+    }
 
 
 def test_a_rerun_gives_the_same_bytes(root):
@@ -87,3 +92,24 @@ def test_the_given_rows_keep_their_metadata(root):
     rows = some_rows()
     publish_unit(root, "a.parquet", rows, {"a": 1})
     assert rows.schema.metadata is None
+
+
+def test_scores_that_are_not_finite_are_kept_and_counted(root):
+    names = ("kept", "prediction", "msp", "all_l1", "error_type")
+    values = pa.array([float("nan"), float("inf"), None, 1], pa.float32())
+    plain = pa.array([1, 2, None, 4], pa.float32())
+    errors = pa.array([None, None, "E", None], pa.string())
+    predictions = pa.array([1, 2, None, 4])
+    rows = pa.table(dict(zip(names, (values, predictions, plain, values, errors), strict=True)))
+    publish_unit(root, "a.parquet", rows, {})
+    found = read(root, "a.parquet")
+    assert str(found["all_l1"].to_pylist()) == "[nan, inf, None, 1.0]"
+    assert json.loads(found.schema.metadata[b"raygrad"])["non_finite"] == {"all_l1": 2}
+
+
+def test_files_are_of_zstd_and_row_groups_fit_a_thread(root):
+    rows = pa.table({"x": range(200_000), "error_type": pa.nulls(200_000, pa.string())})
+    publish_unit(root, "a.parquet", rows, {})
+    stored = pq.read_metadata(pa.BufferReader(storage.read_bytes(f"{root}/scores/a.parquet")))
+    assert [stored.row_group(n).num_rows for n in range(2)] == [131_072, 68_928]
+    assert stored.row_group(0).column(0).compression == "ZSTD"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from raygrad.errors import TableError
+from raygrad.table import lease
 from raygrad.table.status import status
 
 
@@ -30,6 +31,36 @@ def test_the_last_run_is_the_latest_summary(small_table):
         (runs / f"{name}.json").write_text(json.dumps({"run": name}))
         (runs / f"{name}.log").write_text("noise")
     assert status(small_table.root).last_run == {"run": "20260102T000000Z-1"}
+
+
+def write_run(table, name: str, **counts) -> None:
+    runs = Path(table.root) / "_raygrad" / "runs"
+    runs.mkdir(exist_ok=True)
+    (runs / f"{name}.json").write_text(json.dumps({"run": name, **counts}))
+
+
+def test_runs_that_account_for_all_rows_spare_the_footers(small_table, monkeypatch):
+    small_table.publish(0, small_table.rows(0, failed=(1,)))
+    small_table.publish(1, small_table.rows(1))
+    write_run(small_table, "1", rows=3, errors=2, recovered=0)
+    write_run(small_table, "2", rows=2, errors=0, recovered=1)
+    asked: list[str] = []
+    monkeypatch.setattr("raygrad.table.reader.footers", lambda _, paths: asked.extend(paths) or [])
+    assert status(small_table.root).failed == 1
+    assert asked == []
+
+
+def test_a_run_that_was_killed_makes_the_footers_count(small_table):
+    small_table.publish(0, small_table.rows(0, failed=(1, 2)))
+    small_table.publish(1, small_table.rows(1))
+    write_run(small_table, "2", rows=2, errors=0, recovered=0)
+    assert status(small_table.root).failed == 2
+
+
+def test_who_is_at_work_is_shown(small_table):
+    assert status(small_table.root).lease is None
+    with lease.held(small_table.root, "r1", lambda: None):
+        assert status(small_table.root).lease.run == "r1"
 
 
 def test_a_folder_without_a_plan_is_no_table(tmp_path):

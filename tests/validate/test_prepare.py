@@ -1,9 +1,11 @@
 """A job is prepared whole, or refused with every reason; nothing is written before that."""
 
+import json
 import os
 import shutil
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -367,3 +369,40 @@ class TestResume:
         shutil.move("weights.pt", "moved.pt")
         model = {**job_folder.document["model"], "checkpoint": "moved.pt"}
         assert len(prepare(job_folder.spec({"model": model})).open) == 2
+
+
+def publish_with_an_error(job) -> None:
+    """As a run does whose unit 0 has one row that failed."""
+    start(job)
+    path = os.path.join(layout.scores(job.spec.output), job.units[0].path)
+    os.makedirs(os.path.dirname(path))
+    footer = json.dumps({"rows": {"failed": 1}})
+    pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"raygrad": footer}), path)
+
+
+def test_units_with_errors_are_scored_again_if_asked_for(job_folder):
+    path = job_folder.spec()
+    first = prepare(path)
+    publish_with_an_error(first)
+    assert prepare(path).to_score == [first.units[1]]
+    again = prepare(path, retry_errors=True)
+    assert again.retried == {first.units[0].path: 1}
+    assert again.to_score == [first.units[1], first.units[0]]
+
+
+def test_errors_of_a_source_that_changed_are_not_tried_again(job_folder):
+    path = job_folder.spec()
+    job = prepare(path)
+    publish_with_an_error(job)
+    for unit in job.units[1:]:
+        shutil.copy(
+            os.path.join(layout.scores(job.spec.output), job.units[0].path),
+            os.path.join(layout.scores(job.spec.output), unit.path),
+        )
+    source = job.units[0].segments[0].uri
+    os.utime(source, (1, 1))
+    with pytest.raises(PlanError) as caught:
+        prepare(path, retry_errors=True)
+    assert f"{source} has changed" in str(caught.value)
+    assert "or run without --retry-errors" in str(caught.value)
+    assert prepare(path).to_score == []

@@ -1,0 +1,61 @@
+"""`raygrad run --retry-errors` after a fault that has passed: the table of a run without faults."""
+
+import pyarrow.parquet as pq
+import pytest
+from workplace import png
+
+from raygrad.table.verify import verify
+
+pytestmark = pytest.mark.cluster
+
+TRANSFORM = """
+import os
+
+import numpy as np
+
+FLAG = os.path.join(os.path.dirname(__file__), "storage_is_down")
+
+
+def fragile(image):
+    pixels = np.array(image, np.uint8)[None]
+    if pixels[0, 0, 0] == 255 and os.path.exists(FLAG):
+        raise ConnectionError("storage is down")
+    return pixels
+"""
+
+
+@pytest.fixture
+def fragile(workplace):
+    """Rows 30 and 90 of the first file fail while a flag is there."""
+    (workplace.folder / "transforms.py").write_text(TRANSFORM)
+    images = [image.as_py() for image in pq.read_table(workplace.folder / "inputs")["image"]]
+    for row in (30, 90):
+        workplace.images[row, 0, 0] = 255
+        images[row] = png(workplace.images[row])
+    workplace.write_inputs(images)
+    workplace.spec["input"]["image"]["transform"] = "transforms:fragile"
+    return workplace
+
+
+def test_a_passing_fault_leaves_no_trace_after_a_retry(fragile):
+    flag = fragile.folder / "storage_is_down"
+    flag.touch()
+    first = fragile.run()
+    assert first.returncode == 0, first.stderr
+    assert "errors  2" in first.stdout
+    failed = [row["row"] for row in fragile.table().to_pylist() if row["error_type"]]
+    assert failed == [30, 90]
+    before = fragile.files()
+
+    flag.unlink()
+    retried = fragile.run("--retry-errors")
+    assert retried.returncode == 0, retried.stderr
+    assert "retried 2 of 2 rows with errors, 2 have scores now" in retried.stdout
+    assert fragile.run("--output", "undisturbed").returncode == 0
+    assert fragile.files() == fragile.files("undisturbed"), "byte for byte"
+    assert len([name for name, old in before.items() if fragile.files()[name] != old]) == 2
+    assert list(verify(str(fragile.folder / "table"))) == []
+
+    nothing = fragile.run("--retry-errors")
+    assert nothing.returncode == 0, nothing.stderr
+    assert "No published row holds an error, so there is nothing to retry." in nothing.stdout
