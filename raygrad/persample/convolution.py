@@ -72,15 +72,6 @@ class Convolution(PerSampleGradient):
         self.wide = plain and near and geometry.groups == 1 and x.shape[1] == 1 and not pointwise
         self.few = x.shape[2] < FEW_CHANNELS
 
-    @property
-    def work(self) -> int:
-        """That of the products."""
-        return self.entries * self.g[:, :, 0].numel()
-
-    def part(self, lo: int, hi: int) -> "Convolution":
-        """Views of the same tensors."""
-        return Convolution(self.x[lo:hi], self.g[lo:hi], self.geometry, self.shape)
-
     def held(self) -> list[Tensor]:
         """Input and output gradient."""
         return [self.x, self.g]

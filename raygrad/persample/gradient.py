@@ -25,10 +25,6 @@ class Workspace(NamedTuple):
         step = max(1, self.tile // max(entries, 1))
         return [(lo, min(lo + step, samples)) for lo in range(0, samples, step)]
 
-    def shared(self, workers: int) -> list["Workspace"]:
-        """One for each of several workers, which together use as much as this one."""
-        return [Workspace(self.scratch.own(k), self.tile // workers) for k in range(workers)]
-
 
 class PerSampleGradient:
     """The gradients of N samples with respect to one tensor.
@@ -50,15 +46,6 @@ class PerSampleGradient:
         for size in self.shape:
             count *= size
         return count
-
-    @property
-    def work(self) -> int:
-        """Multiply-adds that workers can share, 0 if it can't be parted."""
-        return 0
-
-    def part(self, lo: int, hi: int) -> "PerSampleGradient":
-        """The gradients of samples lo to hi."""
-        raise NotImplementedError
 
     def held(self) -> list[Tensor]:
         """The tensors that it keeps alive."""

@@ -36,15 +36,6 @@ class OuterSum(PerSampleGradient):
         self.one = b.shape[1] == 1 and b.shape[2] == 1
         self.how = "closed form" if self.one else "tiles"
 
-    @property
-    def work(self) -> int:
-        """That of the products; what has a closed form is done sooner than shared."""
-        return 0 if self.one else self.samples * self.entries * self.b.shape[2]
-
-    def part(self, lo: int, hi: int) -> "OuterSum":
-        """Views of the same tensors."""
-        return OuterSum(self.b[lo:hi], self.a[lo:hi], self.shape, self.order)
-
     def held(self) -> list[Tensor]:
         """Output gradient and activation."""
         return [self.b, self.a]

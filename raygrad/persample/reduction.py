@@ -24,11 +24,6 @@ class Scratch:
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
-        self._own: dict[int, Scratch] = {}
-
-    def own(self, worker: int) -> "Scratch":
-        """The buffers of one of several threads."""
-        return self._own.setdefault(worker, Scratch())
 
     def __reduce__(self) -> tuple[type["Scratch"], tuple[()]]:
         """Pickles as an empty one: what the buffers hold is of no use to anyone."""
@@ -37,8 +32,7 @@ class Scratch:
     @property
     def entries(self) -> int:
         """How many entries all buffers hold together."""
-        own = sum(buffer.numel() for buffer in self._buffers.values())
-        return own + sum(other.entries for other in self._own.values())
+        return sum(buffer.numel() for buffer in self._buffers.values())
 
     def take(self, use: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """An uninitialised tensor of this shape, valid until the next call for the same use."""

@@ -1,8 +1,6 @@
 """Statistics of groups of targets: small gradients side by side, large ones as they come."""
 
 from collections.abc import Sequence
-from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -11,9 +9,7 @@ from raygrad.persample.gradient import Dense, PerSampleGradient, Workspace, conc
 from raygrad.persample.memory import halving
 from raygrad.persample.reduction import Scratch, of_rows
 from raygrad.persample.statistics import Statistics, Wanted, merge, nothing
-from raygrad.persample.workers import side_by_side
 
-SHARED = 2**24  # multiply-adds, some 0.2 ms; below, workers cost more than they spare
 SMALL = 2**14  # entries a sample; below, a pass costs its call rather than its memory
 
 
@@ -78,22 +74,8 @@ class Tally:
     def _reduce(self, gradient: PerSampleGradient, wanted: Wanted) -> Statistics:
         while True:
             try:
-                return self._shared(gradient, wanted)
+                return gradient.statistics(wanted, self.workspace)
             except torch.OutOfMemoryError:
                 used = min(self.workspace.tile, gradient.entries * gradient.samples)
                 smaller = halving(used, self.loss)
                 self.workspace = Workspace(Scratch(), smaller)
-
-    def _shared(self, gradient: PerSampleGradient, wanted: Wanted) -> Statistics:
-        """By as many workers as there are threads, where that is worth the handing over."""
-        workers = min(torch.get_num_threads(), gradient.samples)
-        if workers == 1 or gradient.work < SHARED or self.loss.device.type != "cpu":
-            return gradient.statistics(wanted, self.workspace)
-        edges = [gradient.samples * k // workers for k in range(workers + 1)]
-        parts = [gradient.part(lo, hi) for lo, hi in pairwise(edges)]
-        spaces = self.workspace.shared(workers)
-        found = side_by_side(
-            [partial(part.statistics, wanted, own) for part, own in zip(parts, spaces, strict=True)]
-        )
-        gradient.how = parts[0].how
-        return concatenated(found)
