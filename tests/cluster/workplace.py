@@ -133,8 +133,12 @@ class Model(torch.nn.Module):
 SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
 """As in `faulty`."""
 
-PAUSES = {30: WAIT, 150: WAIT_TO_SCORE}
-"""Rows that hold a reader and an actor up until :meth:`Workplace.go`."""
+PAUSES = {30: WAIT, 230: WAIT_TO_SCORE}
+"""Rows that hold a reader and an actor up until :meth:`Workplace.go`.
+
+An actor that waits scores nothing else, so its row is in the last of the six units: on two CPUs
+five are read at a time, and one of them comes to the actor before it, to be published.
+"""
 
 
 def png(pixels: np.ndarray) -> bytes:
