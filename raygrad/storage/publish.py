@@ -1,11 +1,10 @@
 """Creates files whole, or not at all, and never replaces one."""
 
-import contextlib
 import errno
 import os
-import uuid
 from typing import Any
 
+from raygrad.storage.disk import sync_folder, unfinished
 from raygrad.storage.files import read_bytes
 from raygrad.storage.location import absolute, is_local, resolve
 from raygrad.storage.retries import error_code, repeated
@@ -30,26 +29,13 @@ def publish(uri: str, content: bytes, scratch: str) -> bool:
     filesystem, path = resolve(uri)
     if not is_local(uri):
         return repeated(uri, lambda: _put(filesystem, path, content))
-    scratch = absolute(scratch)
-    unfinished = os.path.join(scratch, f"{uuid.uuid4().hex}.part")
-    os.makedirs(scratch, exist_ok=True)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        with open(unfinished, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(unfinished, path)
-    except FileExistsError:
-        return False
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unfinished)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with unfinished(content, absolute(scratch)) as written:
+        try:
+            os.link(written, path)
+        except FileExistsError:
+            return False
+    sync_folder(path)
     return True
 
 

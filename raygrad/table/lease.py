@@ -18,6 +18,7 @@ from typing import Self
 
 from raygrad import storage
 from raygrad.errors import TableBusyError
+from raygrad.storage.disk import unfinished
 from raygrad.storage.location import resolve
 from raygrad.table import layout
 
@@ -177,11 +178,8 @@ def _write(root: str, lease: Lease) -> None:
     if not storage.is_local(root):
         filesystem.pipe_file(path, content)
         return
-    os.makedirs(layout.scratch(root), exist_ok=True)
-    unfinished = os.path.join(layout.scratch(root), f"{uuid.uuid4().hex}.part")
-    with open(unfinished, "wb") as stream:
-        stream.write(content)
-    os.replace(unfinished, path)
+    with unfinished(content, layout.scratch(root)) as written:
+        os.replace(written, path)
 
 
 def _remove(root: str) -> None:

@@ -73,7 +73,7 @@ def _runs(root: str) -> list[dict[str, Any]]:
 def _failed(root: str, done: Sequence[str], rows: int, runs: Sequence[dict[str, Any]]) -> int:
     """By the runs' summaries if they account for every row, else by the footers of all files.
 
-    A run that was killed, or is still at work, has no summary. 10^5 footers take 10 s on a disk.
+    A run that was killed, or is still at work, has no summary. A footer takes 0.1 ms on a disk.
     """
     if rows == sum(run.get("rows", 0) for run in runs):
         return sum(run.get("errors", 0) - run.get("recovered", 0) for run in runs)

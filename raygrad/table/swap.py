@@ -1,13 +1,12 @@
 """Compare-and-swap of one file: the only way in which a published file ever changes."""
 
-import contextlib
 import fcntl
 import os
 import posixpath
-import uuid
 from typing import Any
 
 from raygrad.storage import is_local
+from raygrad.storage.disk import sync_folder, unfinished
 from raygrad.storage.location import is_s3, resolve
 from raygrad.storage.retries import error_code, repeated
 from raygrad.table import layout
@@ -59,26 +58,15 @@ def replace(root: str, uri: str, content: bytes, version: str) -> bool:
 
 
 def _rename(root: str, path: str, content: bytes, version: str) -> bool:
-    os.makedirs(layout.scratch(root), exist_ok=True)
-    unfinished = os.path.join(layout.scratch(root), f"{uuid.uuid4().hex}.part")
-    try:
-        with open(unfinished, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        with open(layout.swap_lock(root), "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if version_of(path) != version:
-                return False
-            os.replace(unfinished, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unfinished)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with (
+        unfinished(content, layout.scratch(root)) as written,
+        open(layout.swap_lock(root), "a", encoding="utf-8") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if version_of(path) != version:
+            return False
+        os.replace(written, path)
+    sync_folder(path)
     return True
 
 
