@@ -4,6 +4,7 @@ import click
 
 from raygrad import __version__
 from raygrad.cli.run import run
+from raygrad.cli.submit import jobs, logs, stop, submit
 from raygrad.cli.table import errors, export, status, verify
 from raygrad.cli.validate import validate
 
@@ -26,5 +27,5 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-for command in (run, validate, status, verify, errors, export):
+for command in (run, submit, jobs, logs, stop, validate, status, verify, errors, export):
     main.add_command(command)

@@ -25,7 +25,8 @@ def ray_session(address: str | None, verbose: bool, log: TextIO) -> Iterator[Non
         log: Where they go to otherwise.
     """
     # Read when ray is imported, or by the processes that it starts.
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not verbose:
         os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
