@@ -65,11 +65,29 @@ class FieldSpec(Section):
 class ModelSpec(Section):
     """How each actor makes its replica of the model."""
 
-    factory: str = Field(description="module:function that returns a torch.nn.Module.")
-    arguments: dict[str, Any] = Field(
-        default_factory=dict, description="Keyword arguments of the factory."
+    factory: str = Field(
+        description="torchvision:NAME, timm:NAME, huggingface:FOLDER or huggingface:ID; or "
+        "module:function, yours, that returns a torch.nn.Module."
     )
-    checkpoint: str | None = Field(None, description="Path or URI of a state dict.")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Keyword arguments of the factory. Networks by name take pretrained: true, "
+        "which fetches trained weights; else nothing is downloaded but a Hugging Face id's "
+        "configuration.",
+    )
+    checkpoint: str | None = Field(
+        None, description="Path or URI of the weights: .safetensors, or a saved state dict."
+    )
+    checkpoint_key: str | None = Field(
+        None,
+        min_length=1,
+        description="Where a training checkpoint holds the state dict, as state_dict or ema.model.",
+    )
+    allow_pickle: bool = Field(
+        False,
+        description="Lets a checkpoint that is a pickle run code, any code that its author put "
+        "there. Only for files of people whom you trust.",
+    )
     logits: IndexOrAttribute = Field(
         None, description="Index or attribute of the model's output that holds the logits."
     )
