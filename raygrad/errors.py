@@ -3,6 +3,7 @@
     RaygradError
     ├── SpecError (a ValueError)        the job's spec or its input is wrong; nothing was started
     ├── ImportPathError                 an import path names nothing that can be imported
+    ├── CheckpointError                 weights aren't there, aren't safe to load, or don't fit
     ├── IdentityError                   the table belongs to another model, loss or metric
     ├── StorageError (an OSError)       a store can't be reached, refuses, or goes on failing
     ├── TableError                      there is no table, or it isn't what it should be
@@ -63,6 +64,10 @@ class SpecError(RaygradError, ValueError):
 
 class ImportPathError(RaygradError):
     """An import path such as ``module:function`` leads nowhere."""
+
+
+class CheckpointError(RaygradError):
+    """A checkpoint isn't there, can't be loaded without running its code, or doesn't fit."""
 
 
 class IdentityError(RaygradError):

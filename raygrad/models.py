@@ -7,21 +7,42 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raygrad.errors import Fault, ImportPathError, SpecError, StorageError
+from raygrad import checkpoints, factories
+from raygrad.errors import CheckpointError, Fault, ImportPathError, SpecError, StorageError
 from raygrad.imports import described, load
 from raygrad.spec import ModelSpec
-from raygrad.storage import open_read
 
 
 def build(spec: ModelSpec) -> nn.Module:
     """Calls the factory, loads the checkpoint, switches to eval mode and freezes all parameters.
 
     Args:
-        spec: The model's section; import paths are looked up in the working directory, too.
+        spec: The model's section; its factory is a library's network by name, see
+            :mod:`raygrad.factories`, or an import path, sought in the working directory, too.
 
     Raises:
-        SpecError: If the factory can't be imported or called, or the checkpoint doesn't fit.
+        SpecError: If the factory can't be imported or called, the checkpoint doesn't fit, or the
+            network's weights would be random.
     """
+    model, trained = _named(spec) if factories.library(spec.factory) else (_imported(spec), True)
+    if spec.checkpoint is not None:
+        _load(model, spec)
+    elif not trained:
+        message = f"is missing; {spec.factory} has random weights without it, or without arguments:"
+        raise _fault("checkpoint", f"{message} {{pretrained: true}}, which fetches trained ones")
+    return model.eval().requires_grad_(False)
+
+
+def _named(spec: ModelSpec) -> factories.Made:
+    try:
+        return factories.make(spec.factory, spec.arguments)
+    except ImportPathError as error:
+        raise _fault("factory", str(error)) from error
+    except Exception as error:
+        raise _fault("arguments", f"{spec.factory} raised {described(error)}") from error
+
+
+def _imported(spec: ModelSpec) -> nn.Module:
     try:
         factory = load(spec.factory)
     except ImportPathError as error:
@@ -33,9 +54,7 @@ def build(spec: ModelSpec) -> nn.Module:
     if not isinstance(model, nn.Module):
         found = type(model).__name__
         raise _fault("factory", f"{spec.factory} returned a {found}; return a torch.nn.Module")
-    if spec.checkpoint is not None:
-        _load(model, spec.checkpoint)
-    return model.eval().requires_grad_(False)
+    return model
 
 
 def targets(model: nn.Module, name: str) -> nn.Module | nn.Parameter:
@@ -98,25 +117,16 @@ def logits(output: Any, where: int | str | None) -> Tensor:
     return found
 
 
-def _load(model: nn.Module, uri: str) -> None:
+def _load(model: nn.Module, spec: ModelSpec) -> None:
+    assert spec.checkpoint is not None
     try:
-        with open_read(uri) as stream:
-            state = torch.load(stream, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise _fault("checkpoint", f"{uri} doesn't exist") from error
+        checkpoints.load(
+            model, spec.checkpoint, key=spec.checkpoint_key, allow_pickle=spec.allow_pickle
+        )
+    except CheckpointError as error:
+        raise _fault("checkpoint", str(error)) from error
     except StorageError as error:
         raise SpecError([Fault("storage", str(error))]) from error
-    except Exception as error:
-        message = f"{uri} is no state dict that loads with weights_only: {described(error)}"
-        raise _fault("checkpoint", message) from error
-    if not isinstance(state, Mapping):
-        raise _fault("checkpoint", f"{uri} holds a {type(state).__name__}; save model.state_dict()")
-    try:
-        model.load_state_dict(state)
-    except Exception as error:
-        lines = str(error).splitlines()
-        reasons = " ".join(line.strip() for line in lines[1:] or lines)
-        raise _fault("checkpoint", f"{uri} doesn't fit the model: {reasons}") from error
 
 
 def _fault(key: str, message: str) -> SpecError:

@@ -46,6 +46,7 @@ def test_the_tree_has_one_root():
 def test_class_names_are_frozen_since_tables_hold_them():
     assert sorted(CLASSES) == [
         "BrokenArchiveError",
+        "CheckpointError",
         "DecodeError",
         "IdentityError",
         "ImportPathError",

@@ -2,10 +2,13 @@
 
 import collections
 import os
+import pickle
 import sys
 import types
 
+import fsspec
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -165,6 +168,16 @@ def test_a_factory_that_can_not_be_called_is_told(spec):
     assert "'int' object is not callable" in fault(spec("number"))
 
 
+class Trap:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
 class TestCheckpoints:
     def save(self, value: object, name: str = "weights.pt") -> str:
         torch.save(value, name)
@@ -208,17 +221,41 @@ class TestCheckpoints:
         )
 
     def test_a_whole_pickled_model_is_told(self, spec):
-        assert "weights_only" in fault(spec(checkpoint=self.save(models.build(spec()))))
+        found = fault(spec(checkpoint=self.save(models.build(spec()))))
+        assert "wants to run code (torch.nn.modules.container.Sequential)" in found
+
+    def test_a_whole_pickled_model_is_taken_if_the_spec_allows_it(self, spec):
+        saved = models.build(spec())
+        model = models.build(spec(checkpoint=self.save(saved), allow_pickle=True))
+        assert models.fingerprint(model) == models.fingerprint(saved)
 
     def test_a_pickle_that_runs_code_runs_none(self, spec, tmp_path):
-        class Trap:
-            def __reduce__(self):
-                return os.mkdir, (str(tmp_path / "sprung"),)
-
-        assert fault(spec(checkpoint=self.save({"weight": Trap()}))).startswith(
-            "model.checkpoint: weights.pt is no state dict that loads with weights_only: "
+        self.save({"weight": Trap(str(tmp_path / "sprung"))})
+        assert fault(spec(checkpoint="weights.pt")) == (
+            "model.checkpoint: weights.pt is a pickle that wants to run code (posix.mkdir), and "
+            "was not loaded; save model.state_dict() or safetensors instead, or, if you trust "
+            "whoever made the file, set model.allow_pickle: true"
         )
         assert not (tmp_path / "sprung").exists()
+
+    def test_a_pickle_of_the_oldest_format_that_runs_code_runs_none(self, spec, tmp_path):
+        (tmp_path / "weights.pt").write_bytes(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+        assert fault(spec(checkpoint="weights.pt")).startswith("model.checkpoint: weights.pt is ")
+        assert not (tmp_path / "sprung").exists()
+
+    def test_a_pickle_named_safetensors_runs_no_code(self, spec, tmp_path):
+        trap = {"weight": Trap(str(tmp_path / "sprung"))}
+        for allow in (False, True):
+            section = spec(checkpoint=self.save(trap, "w.safetensors"), allow_pickle=allow)
+            assert "w.safetensors is no safetensors file" in fault(section)
+        assert not (tmp_path / "sprung").exists()
+
+    def test_the_trap_springs_where_the_spec_allows_it(self, spec, tmp_path):
+        """Else the tests above would prove nothing."""
+        self.save({"weight": Trap(str(tmp_path / "sprung"))})
+        with pytest.raises(SpecError):
+            models.build(spec(checkpoint="weights.pt", allow_pickle=True))
+        assert (tmp_path / "sprung").exists()
 
     def test_a_checkpoint_of_another_size_is_told_with_name_and_sizes(self, spec):
         state = models.build(spec(arguments={"outputs": 4})).state_dict()
@@ -237,7 +274,60 @@ class TestCheckpoints:
 
     def test_a_training_checkpoint_around_the_state_dict_is_told(self, spec):
         whole = {"epoch": 3, "state_dict": models.build(spec()).state_dict()}
-        assert "doesn't fit the model" in fault(spec(checkpoint=self.save(whole)))
+        assert fault(spec(checkpoint=self.save(whole))) == (
+            "model.checkpoint: weights.pt holds epoch, state_dict; set model.checkpoint_key to "
+            "where the state dict is, such as state_dict"
+        )
+
+    @pytest.mark.parametrize("key", ["state_dict", "ema.model"])
+    def test_a_key_leads_to_the_state_dict(self, spec, key):
+        saved = models.build(spec())
+        whole: object = saved.state_dict()
+        for part in reversed(key.split(".")):
+            whole = {"epoch": 3, part: whole}
+        model = models.build(spec(checkpoint=self.save(whole), checkpoint_key=key))
+        assert models.fingerprint(model) == models.fingerprint(saved)
+
+    @pytest.mark.parametrize(
+        ("key", "said"),
+        [
+            ("model", '"model"; where "model" is sought, it holds epoch, ema'),
+            ("ema.net", '"ema.net"; where "net" is sought, it holds model'),
+            ("epoch.net", '"epoch.net"; where "net" is sought, it holds a int'),
+        ],
+    )
+    def test_a_key_that_leads_nowhere_is_told(self, spec, key, said):
+        whole = {"epoch": 3, "ema": {"model": models.build(spec()).state_dict()}}
+        section = spec(checkpoint=self.save(whole), checkpoint_key=key)
+        assert fault(section) == f"model.checkpoint: weights.pt has no {said}"
+
+    @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model."])
+    def test_a_wrapper_s_prefix_is_left_out(self, spec, prefix):
+        saved = models.build(spec())
+        state = {prefix + name: value for name, value in saved.state_dict().items()}
+        model = models.build(spec(checkpoint=self.save(state)))
+        assert models.fingerprint(model) == models.fingerprint(saved)
+
+    def test_a_prefix_that_only_some_names_have_is_no_wrapper_s(self, spec):
+        state = {f"module.{name}": v for name, v in models.build(spec()).state_dict().items()}
+        state["other"] = torch.zeros(1)
+        assert "doesn't fit the model" in fault(spec(checkpoint=self.save(state)))
+
+    @pytest.mark.parametrize("scheme", ["", "file://", "memory://"])
+    def test_safetensors_are_loaded_from_any_store(self, spec, tmp_path, scheme):
+        saved = models.build(spec())
+        uri = f"{scheme}{tmp_path}/w.safetensors"
+        with fsspec.open(uri, "wb") as stream:
+            stream.write(safetensors.torch.save(saved.state_dict()))
+        model = models.build(spec(checkpoint=uri))
+        assert models.fingerprint(model) == models.fingerprint(saved)
+
+    def test_broken_safetensors_are_told(self, spec, tmp_path):
+        whole = safetensors.torch.save(models.build(spec()).state_dict())
+        for content in (b"", whole[:-1], whole[:20]):
+            (tmp_path / "w.safetensors").write_bytes(content)
+            found = fault(spec(checkpoint="w.safetensors"))
+            assert found.startswith("model.checkpoint: w.safetensors is no safetensors file: ")
 
     def test_values_that_are_no_tensors_are_told(self, spec):
         state = dict.fromkeys(models.build(spec()).state_dict(), 1.0)

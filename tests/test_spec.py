@@ -120,7 +120,8 @@ BAD = {
     "unknown key, near none": (
         "model.zzz",
         1,
-        "model.zzz: is no key of a spec; use factory, arguments, checkpoint, logits",
+        "model.zzz: is no key of a spec; use factory, arguments, checkpoint, checkpoint_key, "
+        "allow_pickle, logits",
     ),
     "unknown key of a source": (
         "sources.0.formt",

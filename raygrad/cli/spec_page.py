@@ -30,7 +30,7 @@ def page() -> str:
     lines = [
         "# The spec of a job",
         "",
-        "Made from `raygrad/spec.py` by `python -m raygrad.cli.spec_page`. Relative paths are "
+        "Made from `raygrad/spec` by `python -m raygrad.cli.spec_page`. Relative paths are "
         "relative to the",
         "folder that raygrad runs in. [jobs/demo.yaml](../jobs/demo.yaml) is an example.",
         "",

@@ -134,7 +134,11 @@ def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: 
 def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, Any]:
     return {
         "schema_version": schema.VERSION,
-        "model": {**spec.model.model_dump(exclude={"checkpoint"}), "fingerprint": fingerprint},
+        # The fingerprint tells the weights, however they are stored.
+        "model": {
+            **spec.model.model_dump(include={"factory", "arguments", "logits"}),
+            "fingerprint": fingerprint,
+        },
         "input": {
             keyword or "(positional)": field.model_dump(exclude_none=True)
             for keyword, field in spec.input.items()

@@ -1,0 +1,11 @@
+"""The job's spec: a YAML file as pydantic models, and every fault of it at once.
+
+Checked here is what the text alone shows; whether files, columns, model and checkpoint are there
+is checked by :mod:`raygrad.validate`.
+"""
+
+from raygrad.spec.job import JobSpec
+from raygrad.spec.parsing import load, parse
+from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, SourceSpec
+
+__all__ = ["ActorsSpec", "FieldSpec", "JobSpec", "ModelSpec", "SourceSpec", "load", "parse"]

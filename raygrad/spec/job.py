@@ -1,0 +1,63 @@
+"""A job's spec as a whole."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, Secret
+
+from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, Section, SourceSpec
+from raygrad.spec.values import LossName, MetricNames, RowsOrShare
+
+
+def _fields_by_keyword(value: Any) -> Any:
+    """A single field stands for the positional argument, whose keyword is the empty string."""
+    if isinstance(value, Mapping) and not all(
+        isinstance(v, Mapping | BaseModel) for v in value.values()
+    ):
+        return {"": value}
+    return value
+
+
+class JobSpec(Section):
+    """A whole job. Relative paths are relative to the folder that raygrad runs in."""
+
+    output: str = Field(description="Path or URI of the table.")
+    sources: Annotated[list[SourceSpec], Field(min_length=1)] = Field(
+        description="What is scored; see sources below."
+    )
+    input: Annotated[
+        dict[str, FieldSpec], BeforeValidator(_fields_by_keyword), Field(min_length=1)
+    ] = Field(description="The model's argument, or keyword arguments by name; see input below.")
+    model: ModelSpec = Field(description="See model below.")
+    metrics: Annotated[dict[str, MetricNames], Field(min_length=1)] = Field(
+        description="For each target, a module's or parameter's name or all, its metrics."
+    )
+    loss: LossName = Field(
+        "pseudo_label", description="What is differentiated; see the losses above."
+    )
+    keep: list[str] = Field(default_factory=list, description="Columns passed through.")
+    label: str | None = Field(None, description="Column of true classes; validate shows accuracy.")
+    batch_size: int = Field(64, ge=1, description="Rows that the model is called with.")
+    rows_per_file: int = Field(50_000, ge=1, description="Rows of a score file, about.")
+    max_errors: RowsOrShare = Field(
+        None, description="Rows or share; by default 10 %, and at least 100 rows."
+    )
+    storage: dict[str, Secret[dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="For each protocol, as s3, options of its fsspec file system; never shown.",
+    )
+    actors: ActorsSpec = Field(
+        default_factory=lambda: ActorsSpec.model_validate({}), description="See actors below."
+    )
+
+    def of_the_rows(self) -> dict[str, Any]:
+        """What the rows depend on, for the table's footers: nothing secret, nothing of this run."""
+        return self.model_dump(
+            mode="json",
+            exclude_none=True,
+            include={
+                "sources": {"__all__": {"path", "format", "constants"}},
+                **dict.fromkeys(("input", "model", "metrics", "loss", "keep", "label"), True),
+                **dict.fromkeys(("batch_size", "rows_per_file"), True),
+            },
+        )

@@ -1,0 +1,64 @@
+"""Types of a spec's values: what YAML may hold for each, and what to say where it holds another."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from raygrad.losses import LOSSES
+from raygrad.metrics import metric_by_name
+
+
+def _known_loss(name: str) -> str:
+    if name not in LOSSES:
+        raise ValueError(f"use {' or '.join(LOSSES)}")
+    return name
+
+
+def _known_metric(name: str) -> str:
+    try:
+        metric_by_name(name, [])
+    except ValueError as error:
+        raise ValueError(str(error).partition("; ")[2]) from None
+    return name
+
+
+def _rows_or_share(value: Any) -> Any:
+    is_rows = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if value is None or is_rows or (isinstance(value, float) and 0 <= value < 1):
+        return value
+    raise ValueError("use a number of rows such as 100, or a share of them such as 0.05")
+
+
+def _index_or_attribute(value: Any) -> Any:
+    if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
+        return value
+    raise ValueError("use an index such as 0, or an attribute's name such as logits")
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+LossName = Annotated[str, AfterValidator(_known_loss)]
+
+MetricNames = Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)]
+
+OneOrMore = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+
+OneOrTwo = Annotated[
+    list[Annotated[int, Field(gt=0)]] | None,
+    BeforeValidator(lambda value: [value] if isinstance(value, int) else value),
+    Field(min_length=1, max_length=2),
+]
+
+RowsOrShare = Annotated[
+    Any,
+    BeforeValidator(_rows_or_share),
+    WithJsonSchema({"type": ["integer", "number", "null"], "minimum": 0}),
+]
+
+IndexOrAttribute = Annotated[
+    Any,
+    BeforeValidator(_index_or_attribute),
+    WithJsonSchema({"type": ["integer", "string", "null"]}),
+]
