@@ -3,6 +3,7 @@
 import click
 
 from raygrad import __version__
+from raygrad.cli.k8s import k8s
 from raygrad.cli.run import run
 from raygrad.cli.table import errors, export, status, verify
 from raygrad.cli.validate import validate
@@ -26,5 +27,5 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-for command in (run, validate, status, verify, errors, export):
+for command in (run, validate, status, verify, errors, export, k8s):
     main.add_command(command)
