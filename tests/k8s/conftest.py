@@ -32,10 +32,10 @@ def kustomized() -> Callable[[str], list[dict[str, Any]]]:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Callable[..., str]:
-    """Writes the spec in k8s/base with some sections replaced, and returns its path."""
+    """Writes the spec of gpu-prod with some sections replaced, and returns its path."""
 
     def write(name: str = "job.yaml", **changes: Any) -> str:
-        document = yaml.safe_load((ROOT / "k8s" / "base" / "job.yaml").read_text())
+        document = yaml.safe_load((ROOT / "k8s" / "overlays" / "gpu-prod" / "job.yaml").read_text())
         document.update(changes)
         path = tmp_path / name
         path.write_text(yaml.safe_dump(document))

@@ -15,7 +15,7 @@ from manifest_checks import complaints, hardening_complaints, nightly_rayjobs, o
 
 from raygrad.cli.k8s import k8s as k8s_commands
 from raygrad.cli.run import run as run_command
-from raygrad.k8s import names, overlay
+from raygrad.k8s import names, overlay, workers
 from raygrad.spec import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -263,12 +263,23 @@ def test_entrypoint_is_a_command_that_raygrad_takes(rayjob):
     assert context.params["spec"] == f"{mount['mountPath']}/job.yaml"
 
 
-def test_spec_in_the_base_is_sound(kustomized):
-    _, faults = load(str(ROOT / "k8s/base/job.yaml"))
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_spec_is_sound_and_its_actors_fit_the_workers(folder, kustomized):
+    path = ROOT / "k8s" / folder / "job.yaml"
+    sections, faults = load(str(path))
     assert faults == []
-    (config,) = [o for o in kustomized("base") if "job.yaml" in o.get("data", {})]
+    objects = kustomized(folder)
+    (config,) = [o for o in objects if "job.yaml" in o.get("data", {})]
     assert config["metadata"]["name"] == "scoring-spec"
-    assert config["data"]["job.yaml"] == (ROOT / "k8s/base/job.yaml").read_text()
+    assert config["data"]["job.yaml"] == path.read_text()
+    (rayjob,) = of_kind(objects, "RayJob")
+    (group,) = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+    actors = sections["actors"]
+    pod = {"pod_cpus": int(limits["cpu"]), "pod_gpus": int(limits.get("nvidia.com/gpu", 0))}
+    size = workers.size(actors, **pod, pods=group["maxReplicas"])
+    assert (size.cpus, size.gpus, size.pods) == (*pod.values(), group["maxReplicas"])
+    assert size.actors.items() <= actors.model_dump().items()  # all are given
 
 
 def test_everything_that_is_written_to_is_an_empty_dir(objects):

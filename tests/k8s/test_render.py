@@ -1,6 +1,9 @@
 """`raygrad k8s render` prints the sound manifests of one job, or all reasons why it can't."""
 
+import re
+import shlex
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -10,6 +13,7 @@ from manifest_checks import complaints, nightly_rayjobs, of_kind, pods
 
 from raygrad.cli import main
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"
 IMAGE = "registry.example/team/raygrad:0.1.0-gpu"
 
 
@@ -46,7 +50,7 @@ def told_actors(objects):
     ids=["once", "nightly", "queue", "fixed"],
 )
 def test_rendered_manifests_are_sound(job, overlay, options):
-    objects = rendered(job(), "--name", "photos", *options, overlay=overlay)
+    objects = rendered(job(actors={}), "--name", "photos", *options, overlay=overlay)
     assert complaints(objects) == []
 
 
@@ -259,3 +263,14 @@ def test_subcommand_explains_itself(command):
     for option in found.params:
         if isinstance(option, click.Option):
             assert option.help.endswith("."), option.name
+
+
+DOCUMENTED = re.findall(r"^raygrad (k8s render .*?)(?: [|>] .*)?$", DOCS.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_documented_command_prints_sound_manifests(command, job, monkeypatch):
+    monkeypatch.chdir(Path(job()).parent)
+    result = CliRunner().invoke(main, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert complaints(list(yaml.safe_load_all(result.stdout))) == []

@@ -85,7 +85,7 @@ def cluster(tmp_path):
     (account / "namespace").write_text("science")
     server.api = ApiServer(f"http://127.0.0.1:{server.server_port}", account)
     server.account = account
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server
     server.shutdown()
