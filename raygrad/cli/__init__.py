@@ -3,6 +3,7 @@
 import click
 
 from raygrad import __version__
+from raygrad.cli.k8s import k8s
 from raygrad.cli.run import run
 from raygrad.cli.submit import jobs, logs, stop, submit
 from raygrad.cli.table import errors, export, status, verify
@@ -27,5 +28,6 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-for command in (run, submit, jobs, logs, stop, validate, status, verify, errors, export):
+COMMANDS = (run, submit, jobs, logs, stop, validate, status, verify, errors, export, k8s)
+for command in COMMANDS:
     main.add_command(command)
