@@ -40,13 +40,21 @@ def head(tmp_path):
     port = free_port()
     address = f"{get_node_ip_address()}:{port}"
     config = {
+        **{key: {} for key in ("auth", "file_mounts", "head_node", "worker_nodes")},
+        **{f"{who}_setup_commands": [] for who in ("head", "worker")},
+        **{f"{who}_start_ray_commands": [] for who in ("head", "worker")},
+        **{
+            key: [] for key in ("cluster_synced_files", "initialization_commands", "setup_commands")
+        },
         "cluster_name": "scale-from-zero",
+        "upscaling_speed": 1.0,
         "max_workers": 2,
         "idle_timeout_minutes": 1,
         "provider": {
             "type": "external",
             "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
             "head_node_id": HEAD,
+            "launch_multiple": True,
             "gcs_address": address,
         },
         "head_node_type": "head",
@@ -66,7 +74,6 @@ def head(tmp_path):
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
-        "RAY_ADDRESS": address,
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     command = [
@@ -94,7 +101,7 @@ def head(tmp_path):
         )
         try:
             wait_until_open(address, tmp_path / "head.log")
-            yield environment
+            yield {**environment, "RAY_ADDRESS": address}  # as Ray gives it to a job's driver
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             time.sleep(1)
