@@ -70,8 +70,12 @@ class Publisher:
 
     @property
     def unpublished(self) -> int:
-        """How many whole units are on their way to storage."""
-        return len(self._waiting)
+        """How many whole units are on their way to storage, whether noted or not."""
+        waiting = list(self._waiting)
+        if not waiting:
+            return 0
+        done, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        return len(waiting) - len(done)
 
     def wait(self, most: int) -> None:
         """Notes what is published, and waits while more than so many units are not."""

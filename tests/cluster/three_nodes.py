@@ -1,7 +1,7 @@
 """``python three_nodes.py``: three Ray nodes of one CPU on this machine, until stdin is closed.
 
-Prints one line of JSON: the addresses of the dashboard and the cluster, and the worker nodes'
-raylets. A process of its own, since Ray reads how to authenticate once in a process.
+Prints one line of JSON: the addresses of the dashboard, the cluster and each node's metrics, and
+the worker nodes' raylets. A process of its own: Ray reads how to authenticate once in a process.
 """
 
 import json
@@ -32,6 +32,10 @@ def main() -> None:
     found = {
         "dashboard": f"http://127.0.0.1:{port}",
         "address": cluster.address,
+        "metrics": [
+            f"{node.node_ip_address}:{node.metrics_export_port}"
+            for node in (cluster.head_node, *workers)
+        ],
         "raylets": [node.all_processes["raylet"][0].process.pid for node in workers],
     }
     print(json.dumps(found), flush=True)

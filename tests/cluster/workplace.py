@@ -76,7 +76,7 @@ import numpy as np
 import torch
 
 SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
-FOLDER = os.path.dirname(__file__)
+FOLDER = {folder!r}  # not this file's, of which a submitted job has a copy
 
 
 def wait(what):
@@ -158,7 +158,7 @@ class Workplace:
     def __post_init__(self):
         self.folder.mkdir(exist_ok=True)
         (self.folder / "models.py").write_text(MODELS)
-        (self.folder / "faulty.py").write_text(FAULTY)
+        (self.folder / "faulty.py").write_text(FAULTY.replace("{folder!r}", repr(str(self.folder))))
         self.images = np.random.default_rng(0).integers(0, 200, (self.rows, 4, 4))
         self.write_inputs([png(image) for image in self.images])
         torch.manual_seed(0)
