@@ -3,7 +3,9 @@
 import click
 
 from raygrad import __version__
+from raygrad.cli.init import init
 from raygrad.cli.run import run
+from raygrad.cli.schema import schema
 from raygrad.cli.table import errors, export, status, verify
 from raygrad.cli.validate import validate
 
@@ -26,5 +28,5 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-for command in (run, validate, status, verify, errors, export):
+for command in (init, schema, run, validate, status, verify, errors, export):
     main.add_command(command)
