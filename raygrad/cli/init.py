@@ -1,6 +1,7 @@
 """``raygrad init``."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -34,42 +35,46 @@ def init(spec: str, yes: bool, source: str | None, format: str | None, **given: 
     with exit_codes():
         from raygrad import draft
 
-        asked = _Questions(yes)
-        data = draft.look(source or asked("Where is the data? A file, folder, glob or URI"), format)
+        asked = _Questions({**given, "source": source}, yes)
+        data = draft.look(asked("source", "Where is the data? A file, folder, glob or URI"), format)
         click.echo(f"{data.format}: {', '.join(data.columns.names)}")
-        factory = given["model"] or asked("Model, as torchvision:resnet50 or module:function")
+        factory = asked("model", "Model, as torchvision:resnet50 or module:function")
+        by_keyword = not given["column"] and data.tokens and factory.startswith("huggingface:")
         answers = draft.Answers(
-            column=_column(data, factory, given["column"], asked),
+            column=None if by_keyword else _column(data, asked),
             factory=factory,
-            checkpoint=given["checkpoint"] or asked("Checkpoint, a path or URI", ""),
-            loss=given["loss"] or asked("Loss", LOSSES[0], click.Choice(LOSSES)),
-            target=given["target"] or asked("Module to differentiate, or all", "all"),
-            output=given["output"] or asked("Where shall the table be?", "table"),
+            checkpoint=asked("checkpoint", "Checkpoint, a path or URI, if any", ""),
+            loss=asked("loss", "Loss", LOSSES[0], click.Choice(LOSSES)),
+            target=asked("target", "Module to differentiate, or all", "all"),
+            output=asked("output", "Where shall the table be?", "table"),
         )
         with open(spec, "x", encoding="utf-8") as stream:
             stream.write(draft.text(data, answers))
     click.echo(f"Wrote {spec}. Next: raygrad validate {spec}")
 
 
-def _column(data: Any, factory: str, given: str | None, asked: "_Questions") -> str | None:
-    if given is None and data.tokens and factory.startswith("huggingface:"):
-        return None
-    column = given or asked("Input column", data.input, click.Choice(data.columns.names))
-    if column not in data.columns.names:
-        names = ", ".join(data.columns.names)
-        raise click.UsageError(f'{data.path} has no column "{column}"; it has {names}')
+def _column(data: Any, asked: "_Questions") -> str:
+    names = data.columns.names
+    column = asked("column", "Input column", data.input, click.Choice(names))
+    if column not in names:
+        raise click.UsageError(f'{data.path} has no column "{column}"; it has {", ".join(names)}')
     return column
 
 
 class _Questions:
-    """Asks, or takes the default where nothing may be asked."""
+    """What a flag says; else what the user answers; else, where nothing may be asked, a default."""
 
-    def __init__(self, yes: bool) -> None:
-        self._yes = yes
+    def __init__(self, given: Mapping[str, str | None], yes: bool) -> None:
+        self._given, self._yes = given, yes
 
-    def __call__(self, question: str, default: str | None = None, kind: Any = str) -> str:
+    def __call__(
+        self, flag: str, question: str, default: str | None = None, kind: Any = str
+    ) -> str:
+        given = self._given.get(flag)
+        if given:
+            return given
         if not self._yes:
             return str(click.prompt(question, default=default, type=kind))
         if default is None:
-            raise click.UsageError(f"--yes asks nothing, but there is no default; {question}")
+            raise click.UsageError(f"--yes asks nothing, and --{flag} has no default; give it")
         return default

@@ -51,10 +51,14 @@ def look(path: str, format: str | None = None) -> Data:
     Raises:
         SpecError: If nothing is there, or it can't be read.
     """
+    if format is not None and format not in SOURCES:
+        raise SpecError([Fault("format", f'got "{format}"; use {", ".join(SOURCES)}')])
     try:
         files = storage.list_files(path)
     except FileNotFoundError as error:
         raise SpecError([Fault("source", f"nothing is at {path}")]) from error
+    except ValueError as error:
+        raise SpecError([Fault("source", f"{path} can't be listed: {error}")]) from error
     names = [file.uri.lower() for file in files[:MOST_FILES]]
     if format is None:
         counts = {key: sum(n.endswith(s.SUFFIXES) for n in names) for key, s in SOURCES.items()}

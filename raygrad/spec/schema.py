@@ -27,6 +27,6 @@ def json_schema(formats: Iterable[str]) -> dict[str, Any]:
 class _WithoutTitles(GenerateJsonSchema):
     """A key's own name is title enough."""
 
-    def field_title_should_be_set(self, schema: CoreSchema) -> bool:  # type: ignore[override]
+    def field_title_should_be_set(self, schema: CoreSchema) -> bool:
         """Never."""
         return False

@@ -1,6 +1,6 @@
 """Networks by name: made with random weights, loaded from folders, refused when unknown."""
 
-import importlib.util
+import importlib
 import socket
 
 import pytest
@@ -89,11 +89,28 @@ def test_an_unknown_name_is_told_with_near_ones(factory, near):
     assert near in found
 
 
-def test_a_missing_library_is_told_with_the_command(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert fault(ModelSpec(factory="timm:resnet10t")) == (
-        "model.factory: timm: needs a package that isn't installed; pip install timm"
-    )
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ModuleNotFoundError("No module named 'timm'", name="timm"),
+            "timm: needs the package timm, which isn't installed; pip install timm",
+        ),
+        (
+            RuntimeError("operator torchvision::nms does not exist"),
+            "timm can't be imported, RuntimeError: operator torchvision::nms does not exist; "
+            "install the version that belongs to this torch",
+        ),
+    ],
+    ids=["missing", "broken"],
+)
+def test_a_library_that_can_not_be_imported_is_told_with_the_cure(monkeypatch, error, said):
+    def fail(name: str) -> None:
+        assert name == "timm"
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    assert fault(ModelSpec(factory="timm:resnet10t")) == f"model.factory: {said}"
 
 
 def test_arguments_that_a_library_does_not_take_are_told():
