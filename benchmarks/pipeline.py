@@ -5,9 +5,9 @@ Two questions, each job in a process of its own, models with one torch thread:
 - ``--rows 10000 100000 1000000``: a tiny model. What does a row cost, and does the driver's memory
   grow with the number of rows?
 - ``--busy``: a model that needs 20 ms a batch or more. Which share of the rate of a bare loop over
-  rows in memory does the pipeline reach? Plain Ray Data ``map_batches`` and ``write_parquet`` run
-  beside it, forward only. raygrad computes the gradient of the last bias, too: a spec needs a
-  metric, and there is none that costs less.
+  rows in memory does the pipeline reach? Plain Ray Data, Daft and Spark run beside it, forward
+  only. raygrad computes the gradient of the last bias, too: a spec needs a metric, and there is
+  none that costs less.
 
 Rates of raygrad are from the first score to the last, as in its summary.
 """
@@ -28,11 +28,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from benchmarks import machine
+from benchmarks import batch_systems, machine
+from benchmarks.batch_systems import BATCH, FEATURES
 from benchmarks.report import section
 
 OUTPUT = Path(__file__).with_name("RESULTS_PIPELINE.md")
-FEATURES, BATCH, ROWS_PER_GROUP = 64, 64, 10_000
+ROWS_PER_GROUP = 10_000
 FACTORY = """
 import torch
 
@@ -112,40 +113,15 @@ def bare(root: Path) -> dict[str, Any]:
     }
 
 
-def ray_data(root: Path) -> dict[str, Any]:
-    """The same model and rows, forward only, as its users write it."""
-    os.chdir(root)
-    sys.path.insert(0, str(root))
-    import ray
-    import ray.data
-    import torch
-    from nets import mlp  # type: ignore[import-not-found]
-
-    width = yaml.safe_load(Path("job.yaml").read_text())["model"]["arguments"]["width"]
-
-    class Score:
-        def __init__(self) -> None:
-            torch.set_num_threads(1)
-            self.model = mlp(width)
-
-        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-            with torch.no_grad():
-                logits = self.model(torch.from_numpy(np.stack(batch["x"])))
-            began = np.full(len(logits), time.time())
-            return {"msp": logits.softmax(1).amax(1).numpy(), "at": began}
-
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    ray.init(runtime_env={"env_vars": {"PYTHONPATH": path}}, include_dashboard=False)
-    started = time.perf_counter()
-    ray.data.read_parquet("in").map_batches(Score, batch_size=BATCH, concurrency=1).write_parquet(
-        "out"
-    )
-    seconds = time.perf_counter() - started
-    times = np.sort(pq.read_table("out")["at"].to_numpy())
-    return {"rows": len(times), "seconds": seconds, "rate": len(times) / (times[-1] - times[0])}
-
-
-WAYS = {"raygrad": raygrad, "bare": bare, "ray_data": ray_data}
+WAYS = {
+    "bare": bare,
+    "raygrad": raygrad,
+    "bare_forward": batch_systems.bare_forward,
+    "ray_data": batch_systems.ray_data,
+    "daft": batch_systems.daft,
+    "spark": batch_systems.spark,
+}
+"""Each of the second kind is held against the loop of its own kind, which comes before it."""
 
 
 def measured(way: str, root: Path) -> dict[str, Any]:
@@ -175,19 +151,20 @@ def growth(counts: list[int]) -> list[str]:
 
 def busy(rows: int, width: int) -> list[str]:
     """A model that keeps an actor busy, in three ways after each other."""
-    lines = ["| way | scores | ms a batch | rows/s once started | share of the bare loop |"]
-    lines.append("|-|-|-|-|-|")
+    lines = ["| way | scores | ms a batch | rows/s once started | share of its loop | whole s |"]
+    lines.append("|-|-|-|-|-|-|")
     with tempfile.TemporaryDirectory() as folder:
         prepare_folder(Path(folder), rows, width)
         ours = "forward and one bias's gradient"
-        ways = {"bare": ours, "raygrad": ours, "ray_data": "forward only"}
         reference = 0.0
-        for way, scores in ways.items():
-            rate = measured(way, Path(folder))["rate"]
-            reference = reference or rate
+        for way in WAYS:
+            scores = ours if way in ("bare", "raygrad") else "forward only"
+            found = measured(way, Path(folder))
+            rate = found["rate"]
+            reference = rate if way.startswith("bare") else reference
             lines.append(
                 f"| {way} | {scores} | {BATCH / rate * 1e3:.1f} | {rate:,.0f} | "
-                f"{rate / reference:.2f} |"
+                f"{rate / reference:.2f} | {found['seconds']:.1f} |"
             )
             print(lines[-1], flush=True)
     return lines

@@ -10,6 +10,7 @@
     ├── TableBusyError                  another run is at work on the table
     ├── PlanError                       the sources are no longer what the plan was made from
     ├── ModelReplicaError               an actor's model is not the one that the driver built
+    ├── ClusterError                    a Ray cluster doesn't answer, or refuses
     ├── JobFailedError                  Ray or the code that it ran failed for good
     ├── TooManyErrorsError              more rows failed than max_errors allows
     ├── RowError                        one row can't be scored; it becomes an error row
@@ -91,6 +92,10 @@ class PlanError(RaygradError):
 
 class ModelReplicaError(RaygradError):
     """An actor built a model with other weights than the driver did."""
+
+
+class ClusterError(RaygradError):
+    """A Ray cluster can't be reached, wants a token, or refuses a job."""
 
 
 class JobFailedError(RaygradError):

@@ -17,6 +17,10 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 README = re.findall(r"^```yaml\n(output:.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 TEXTS = {
     **{path.name: path.read_text() for path in sorted((ROOT / "jobs").glob("*.yaml"))},
+    **{
+        str(path.relative_to(ROOT)): path.read_text()
+        for path in sorted((ROOT / "k8s").rglob("job.yaml"))
+    },
     **{f"README.md-{number}": text for number, text in enumerate(README)},
 }
 

@@ -43,10 +43,10 @@ def read_and_decode(
             continue
         with watch.attempt("unit", number) as deaths:
             asked = time.monotonic()
-            reading = unchanged(batches(segments, columns, spec.batch_size), segments)
+            reading = batches(segments, columns, spec.batch_size)
             if deaths:
                 reading = _read_warily(reading, number, watch)
-            for batch, last in _with_last(reading, columns):
+            for batch, last in batches_of_unit(reading, segments, columns):
                 if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
                     if not ray.get(coordinator.wanted.remote(number)):
                         break
@@ -67,28 +67,20 @@ def read_and_decode(
                 offset += len(batch)
 
 
-def _with_last(
-    tables: Iterator[pa.Table], columns: Sequence[str]
+def batches_of_unit(
+    reading: Iterator[pa.Table], segments: Sequence[Segment], columns: Sequence[str]
 ) -> Iterator[tuple[pa.Table, bool]]:
-    """Each batch and whether it is the last; a unit without rows is one empty batch."""
-    names = [*schema.IDENTITY_COLUMNS, *columns]
-    before = next(tables, pa.table({name: pa.nulls(0) for name in names}))
-    for table in tables:
-        yield before, False
-        before = table
-    yield before, True
+    """Each batch of a unit and whether it is the last; a unit without rows is one empty batch.
 
-
-def unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Iterator[pa.Table]:
-    """Holds the last batch of a unit back until its files are known to be as they were planned.
+    The last one is held back until the unit's files are known to be as they were planned.
 
     Raises:
         PlanError: If one isn't.
     """
-    before = None
+    names = [*schema.IDENTITY_COLUMNS, *columns]
+    before = next(reading, pa.table({name: pa.nulls(0) for name in names}))
     for batch in reading:
-        if before is not None:
-            yield before
+        yield before, False
         before = batch
     for segment in segments:
         # An object that is read in one piece is of one version, and a million of them are many.
@@ -99,8 +91,7 @@ def unchanged(reading: Iterator[pa.Table], segments: Sequence[Segment]) -> Itera
                     f"{segment.uri} has changed since it was planned; restore it and run again, or "
                     "use another output"
                 )
-    if before is not None:
-        yield before
+    yield before, True
 
 
 def _read_warily(reading: Iterator[pa.Table], unit: int, watch: Watch) -> Iterator[pa.Table]:

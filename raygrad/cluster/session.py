@@ -5,6 +5,8 @@ import logging
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -23,7 +25,8 @@ def ray_session(address: str | None, verbose: bool, log: TextIO) -> Iterator[Non
         log: Where they go to otherwise.
     """
     # Read when ray is imported, or by the processes that it starts.
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not verbose:
         os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
@@ -52,8 +55,21 @@ def ray_session(address: str | None, verbose: bool, log: TextIO) -> Iterator[Non
                 where = f"to {address}" if address else "to an embedded Ray"
                 raise JobFailedError(f"can't connect {where}: {error}") from error
         stack.callback(ray.shutdown)
+        stack.callback(_wait_for_ray_data)
         _configure_data(verbose, log)
         yield
+
+
+def _wait_for_ray_data(seconds: float = 60) -> None:
+    """Lets a pipeline that was broken off end before its Ray does.
+
+    Ray Data itself waits 2 s for it. If its thread then asks a raylet that is gone, Ray's core ends
+    the process on the spot: with exit code 1 and without the message that was on its way.
+    """
+    until = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor"):
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 def _require_answer(address: str) -> None:

@@ -103,7 +103,11 @@ def sizes_below(uri: str) -> dict[str, int]:
         return {file.uri[len(path) :].lstrip("/"): file.size for file in walked}
     filesystem.invalidate_cache()
     found = repeated(uri, lambda: filesystem.find(path, detail=True))
-    return {name[len(path) :].lstrip("/"): int(info["size"] or 0) for name, info in found.items()}
+    return {
+        name[len(path) :].lstrip("/"): int(info["size"] or 0)
+        for name, info in found.items()
+        if info["type"] != "directory"
+    }
 
 
 @contextlib.contextmanager

@@ -63,7 +63,8 @@ class BucketJob(Workplace):
     def published(self, name: str = "table") -> dict[str, str]:
         """Score files and their etags."""
         found = self.bucket.find(f"{self.root}/{name}/scores", detail=True)
-        return {key: info["ETag"] for key, info in found.items()}
+        # fsspec gives the folder itself if its first file appears between its two requests
+        return {key: info["ETag"] for key, info in found.items() if info["type"] == "file"}
 
     def last_summary(self) -> dict:
         names = self.bucket.glob(f"{self.root}/table/_raygrad/runs/*.json")
