@@ -47,6 +47,7 @@ def test_class_names_are_frozen_since_tables_hold_them():
     assert sorted(CLASSES) == [
         "BrokenArchiveError",
         "CheckpointError",
+        "ClusterError",
         "DecodeError",
         "IdentityError",
         "ImportPathError",
