@@ -116,14 +116,28 @@ class Scorer:
             metrics += [metric_by_name(kind, target) for kind in kinds]
         self.collector = GradientMetricCollector(metrics, on_interaction="raise")
         self.loss = LOSSES[spec.loss]
+        use_precision(spec.precision)
+        self._copies = _stream(device) if device.type == "cuda" else None
 
-    def score(self, batch: pa.Table) -> pa.Table:
+    def upload(self, batch: pa.Table) -> dict[str, Tensor]:
+        """Starts to copy a batch's inputs to the device, beside what is being computed there.
+
+        Returns:
+            What :meth:`score` takes.
+        """
+        if self._copies is None:
+            return self.inputs(batch)
+        with torch.cuda.stream(self._copies):
+            return self.inputs(batch)
+
+    def score(self, batch: pa.Table, inputs: dict[str, Tensor] | None = None) -> pa.Table:
         """Scores a decoded batch; rows that fail get nulls and an error.
 
         A batch that fails as a whole is scored row by row, to find the culprit.
 
         Args:
             batch: As :func:`decode_batch` makes it.
+            inputs: What :meth:`upload` gave for it.
 
         Returns:
             One row a row, in order, as :func:`raygrad.table.schema.scores` says.
@@ -133,7 +147,7 @@ class Scorer:
             RefusedModelError: If the model can't be differentiated sample by sample.
         """
         good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
-        inputs = self.inputs(batch)
+        inputs = self.inputs(batch) if inputs is None else self._uploaded(inputs)
         values = np.zeros((len(batch), len(self.columns)))
         scored = np.zeros(len(batch), bool)
         errors: list[BaseException | None] = [None] * len(batch)
@@ -176,14 +190,32 @@ class Scorer:
             Shape (N, C).
         """
         named = {key: value for key, value in inputs.items() if key}
-        output = self.model(**named) if named else self.model(inputs[""])
+        with self.autocast():
+            output = self.model(**named) if named else self.model(inputs[""])
         return models.logits(output, self.spec.model.logits)
+
+    def autocast(self) -> torch.autocast:
+        """What the model is called in: bfloat16 for what bears it, if the spec says so."""
+        bf16 = self.spec.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+
+    def _uploaded(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Waits, on the device alone, for copies that another stream makes."""
+        if self._copies is not None:
+            here = torch.cuda.current_stream(self.device)
+            here.wait_stream(self._copies)
+            for tensor in inputs.values():
+                tensor.record_stream(here)
+        return inputs
 
     def _inputs(self, batch: pa.Table, keyword: str, rows: np.ndarray[Any, Any]) -> Tensor:
         field = self.spec.input[keyword]
         flat = batch[INPUT + keyword].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         values = flat.reshape(len(batch), *(field.shape or ()))[rows]
-        return to_model(torch.from_numpy(values).to(self.device), field)
+        host = torch.from_numpy(values)
+        if self.device.type == "cuda":
+            host = host.pin_memory()
+        return to_model(host.to(self.device, non_blocking=True), field)
 
     def _forward(self, inputs: Mapping[str, Tensor]) -> np.ndarray[Any, Any]:
         """Shape (n, columns), float64, which holds class numbers and float32 scores exactly."""
@@ -201,6 +233,16 @@ class Scorer:
         forward = [detached.argmax(1), *(score(detached) for score in CONFIDENCE.values())]
         scores = torch.cat([torch.stack([column.double() for column in forward], 1), metrics], 1)
         return scores.cpu().numpy()
+
+
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def use_precision(precision: str) -> None:
+    """Sets this process's float32 products to full precision, or to TensorFloat32 on GPUs."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def _error_columns(stage: str, errors: Sequence[BaseException | None]) -> dict[str, pa.Array]:

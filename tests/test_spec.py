@@ -147,7 +147,7 @@ BAD = {
     "batch of none": (
         "batch_size",
         0,
-        "batch_size: got 0; input should be greater than or equal to 1",
+        "batch_size: got 0; use a number of rows such as 64, or auto",
     ),
     "no sources": (
         "sources",
@@ -216,12 +216,16 @@ def test_a_fault_is_told_with_place_value_and_cure(path, value, message):
     assert len(faults) == 1
 
 
-@pytest.mark.parametrize("key", ["batch_size", "rows_per_file"])
+@pytest.mark.parametrize(
+    ("key", "cure"),
+    [
+        ("batch_size", "use a number of rows such as 64, or auto"),
+        ("rows_per_file", "input should be a valid integer"),
+    ],
+)
 @pytest.mark.parametrize(("value", "shown"), [("64", '"64"'), (True, "true"), (64.0, "64.0")])
-def test_what_only_looks_like_a_whole_number_is_refused(key, value, shown):
-    assert faults_of(changed(key, value)) == [
-        f"{key}: got {shown}; input should be a valid integer"
-    ]
+def test_what_only_looks_like_a_whole_number_is_refused(key, cure, value, shown):
+    assert faults_of(changed(key, value)) == [f"{key}: got {shown}; {cure}"]
 
 
 @pytest.mark.parametrize("name", ["l0", "l-1", "lnan", "l", "L1", "l2 ", "linf2", "1"])

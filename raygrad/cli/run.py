@@ -1,6 +1,8 @@
 """``raygrad run``."""
 
+import json
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -31,6 +33,17 @@ from raygrad.cli.exits import INTERRUPTED, exit_codes
     metavar="ADDRESS",
     help="Run on this Ray cluster; without it on an embedded Ray, whatever RAY_ADDRESS says.",
 )
+@click.option(
+    "--part",
+    metavar="N/OF",
+    help="Score a share of the plan only, such as 3/8; the shares of one table run side by side.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: the log, progress and summary as one JSON object a line.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show Ray's own messages.")
 def run(
     *,
@@ -40,6 +53,8 @@ def run(
     retry_errors: bool,
     ignore_lease: bool,
     address: str | None,
+    part: str | None,
+    log_format: str,
     verbose: bool,
 ) -> None:
     """Score what is open of the job SPEC, a YAML file.
@@ -49,12 +64,17 @@ def run(
     with exit_codes():
         from raygrad import validate
         from raygrad.cli.summary import print_summary
+        from raygrad.cluster.options import Options, Part
         from raygrad.cluster.run import run as run_job
 
+        share = None if part is None else Part.parse(part)
         job = validate.prepare(spec, output=output, limit=limit, retry_errors=retry_errors)
-        if retry_errors and not job.retried:
+        if retry_errors and not job.retried and log_format == "text":
             click.echo("No published row holds an error, so there is nothing to retry.")
-        summary = run_job(job, address=address, ignore_lease=ignore_lease, verbose=verbose)
-        print_summary(summary)
+        summary = run_job(job, Options(address, ignore_lease, share, log_format, verbose))
+        if log_format == "json":
+            click.echo(json.dumps(asdict(summary)))
+        else:
+            print_summary(summary)
         if summary.interrupted:
             sys.exit(INTERRUPTED)

@@ -24,6 +24,8 @@ _ADDRESS = click.option(
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="As for raygrad run.")
 @click.option("--retry-errors", is_flag=True, help="As for raygrad run.")
 @click.option("--ignore-lease", is_flag=True, help="As for raygrad run.")
+@click.option("--part", metavar="N/OF", help="As for raygrad run.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="As for raygrad run.")
 @click.option(
     "--working-dir",
     default=".",
@@ -44,6 +46,8 @@ def submit(
     limit: int | None,
     retry_errors: bool,
     ignore_lease: bool,
+    part: str | None,
+    log_format: str | None,
     no_wait: bool,
     **sent: Any,
 ) -> None:
@@ -54,13 +58,18 @@ def submit(
     """
     with exit_codes():
         from raygrad.cluster import submit as cluster
+        from raygrad.cluster.options import Part
 
         if limit and not output:
             raise click.UsageError("--limit needs --output; a trial never writes the job's table")
+        if part:
+            Part.parse(part)
         options = [
             *(("--limit", str(limit)) if limit else ()),
             *(("--retry-errors",) if retry_errors else ()),
             *(("--ignore-lease",) if ignore_lease else ()),
+            *(("--part", part) if part else ()),
+            *(("--log-format", log_format) if log_format else ()),
         ]
         shipment = cluster.Shipment(spec, with_raygrad=sent.pop("ship_raygrad"), **sent)
         client = cluster.connect(address)
@@ -105,7 +114,7 @@ def logs(*, job: str, address: str | None, following: bool) -> None:
     """Show what a job has printed."""
     with exit_codes():
         from raygrad.cluster import submit as cluster
-        from raygrad.cluster.submit.follow import no_such_job
+        from raygrad.cluster.submit.following import no_such_job
 
         client = cluster.connect(address)
         try:

@@ -129,9 +129,9 @@ def print_status(table: str, status: Status) -> None:
         f"{status.failed:,} of them failed",
         f"files     {status.files:,} of {status.units:,} units, {_bytes(status.size)}",
     ]
-    if status.lease is not None:
-        end = "" if status.lease.over is None else f"; over, since {status.lease.over}"
-        lines.append(f"at work   {status.lease}{end}")
+    for lease in filter(None, (status.lease, *status.parts)):
+        end = "" if lease.over is None else f"; over, since {lease.over}"
+        lines.append(f"at work   {lease}{end}")
     if status.last_run is not None:
         run = status.last_run
         rate = f", {run['rate']:,.0f} rows/s" if run["rate"] else ""

@@ -42,6 +42,10 @@ class Attempts:
         alive = self._nodes()
         return sum(dead.node in alive for dead in self._died[work])
 
+    def at_work(self, kind: str) -> int:
+        """How many pieces of work of one kind are begun and not finished."""
+        return sum(work[0] == kind for work in self._at_work if isinstance(work, tuple))
+
     def finished(self, work: Hashable) -> None:
         """Notes that a piece of work is done."""
         self._at_work.pop(work, None)
@@ -54,7 +58,7 @@ class Watch:
     """A worker's side of :class:`Attempts`.
 
     Args:
-        attempts: The actor's handle.
+        attempts: Handle of a :class:`raygrad.cluster.coordinator.Coordinator`.
     """
 
     def __init__(self, attempts: Any) -> None:
@@ -66,6 +70,11 @@ class Watch:
         """Notes the begin of a piece of work; returns how many processes died at it before."""
         deaths: int = ray.get(self._attempts.attempt.remote(work, self._worker))
         return deaths
+
+    def wanted(self, unit: int) -> bool:
+        """Whether a unit may still become scored, see :class:`raygrad.cluster.gate.Gate`."""
+        answer: bool = ray.get(self._attempts.wanted.remote(unit))
+        return answer
 
     @contextlib.contextmanager
     def attempt(self, *work: Hashable) -> Iterator[int]:

@@ -7,10 +7,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raygrad.cluster.attempts import Attempts
 from raygrad.cluster.gate import Gate
+from raygrad.cluster.stages import Stages
 
 
-class Coordinator(Gate, Attempts):
-    """The gate and the count of attempts, in one process."""
+class Coordinator(Gate, Attempts, Stages):
+    """The gate, the count of attempts and the slow stages, in one process."""
 
 
 def start() -> Any:

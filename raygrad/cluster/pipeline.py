@@ -13,13 +13,11 @@ import ray
 import ray.data
 
 from raygrad.cluster.actor import ScoringActor
+from raygrad.cluster.placement import DECODE_CPUS, Capacity, most_actors, of_an_actor
 from raygrad.cluster.reader import read_and_decode
 from raygrad.plan import Unit
 from raygrad.scorer import raw_columns
 from raygrad.spec import JobSpec
-
-DECODE_CPUS = 0.4
-"""Beside an actor's 0.5 it lets two CPUs run one actor and three readers, with no deadlock."""
 
 MOST_INPUT_BLOCKS = 2000
 BATCHES_PER_BLOCK = 4
@@ -33,6 +31,8 @@ def score_units(
     kept: Sequence[pa.Field],
     fingerprint: str,
     coordinator: Any,
+    *,
+    there: Capacity,
 ) -> ray.data.Dataset:
     """The pipeline, which starts when it is iterated.
 
@@ -42,6 +42,7 @@ def score_units(
         kept: The passed-through columns.
         fingerprint: That of the driver's model.
         coordinator: Handle of a :class:`raygrad.cluster.coordinator.Coordinator`.
+        there: The cluster's capacity.
 
     Returns:
         Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows),
@@ -56,7 +57,7 @@ def score_units(
         }
     )
     blocks = min(len(units), MOST_INPUT_BLOCKS)
-    gpus = gpus_per_actor(spec)
+    actor = of_an_actor(spec, there)
     return (
         ray.data.from_arrow(inputs, override_num_blocks=blocks)
         .map_batches(
@@ -73,12 +74,13 @@ def score_units(
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
                 min_size=spec.actors.min,
-                max_size=max(spec.actors.min, _most_actors(spec, gpus)),
+                max_size=most_actors(spec, there),
                 max_tasks_in_flight_per_actor=4,
                 max_concurrent_calls_per_actor=2,
             ),
             num_cpus=spec.actors.cpus,
-            num_gpus=gpus,
+            num_gpus=actor.get("GPU", 0),
+            **({"accelerator_type": spec.actors.accelerator} if spec.actors.accelerator else {}),
         )
     )
 
@@ -90,20 +92,4 @@ def _bytes_per_batch(spec: JobSpec) -> int:
         for length in field.shape or ():
             size *= length
         entries += size
-    return entries * spec.batch_size
-
-
-def gpus_per_actor(spec: JobSpec) -> float:
-    """What the spec says; by default 1 where the cluster has any."""
-    if spec.actors.gpus is not None:
-        return spec.actors.gpus
-    return 1 if ray.cluster_resources().get("GPU", 0) else 0
-
-
-def _most_actors(spec: JobSpec, gpus: float) -> int:
-    if spec.actors.max is not None:
-        return spec.actors.max
-    resources = ray.cluster_resources()
-    if gpus:
-        return int(resources.get("GPU", 0) / gpus)
-    return int(resources.get("CPU", 1) // 2)
+    return int(entries * spec.batch_size)

@@ -1,7 +1,9 @@
 """What a person sees while a job runs: a bar on a terminal, a line every 10 s elsewhere."""
 
+import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +20,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from raygrad.cluster import stall
+
 SECONDS_BETWEEN_LINES = 10
+
+log = logging.getLogger("raygrad.run")
 
 
 class JobProgress:
@@ -28,9 +34,19 @@ class JobProgress:
         rows: How many there are to score, of those that the plan could count.
         console: Where to.
         at_least: Whether there are more, in archives; each is added when it is scored.
+        why: Says what the job waits for, where no score has come for a minute.
+        style: json logs the lines, with their numbers as fields, instead of printing them.
     """
 
-    def __init__(self, rows: int, console: Console, *, at_least: bool = False) -> None:
+    def __init__(
+        self,
+        rows: int,
+        console: Console,
+        *,
+        at_least: bool = False,
+        why: Callable[[], str] | None = None,
+        style: str = "text",
+    ) -> None:
         self.rows = rows
         self.at_least = at_least
         self.done = 0
@@ -38,16 +54,18 @@ class JobProgress:
         self._first: tuple[float, int] | None = None
         self._last = 0.0
         self._console = console
+        self._why = why
+        self._json = style == "json"
         self._over = threading.Event()
-        self._bar = _bar(console) if console.is_terminal else None
+        self._bar = _bar(console) if console.is_terminal and not self._json else None
         self._lines = threading.Thread(target=self._print_lines, daemon=True)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
             self._task = self._bar.add_task("starting", total=self._total(), errors=0)
-        else:
-            self._lines.start()
+        self._told = self._began = time.monotonic()
+        self._lines.start()
         return self
 
     def __exit__(
@@ -59,8 +77,7 @@ class JobProgress:
         self._over.set()
         if self._bar is not None:
             self._bar.stop()
-        else:
-            self._lines.join()
+        self._lines.join()
 
     def advance(self, rows: int, errors: int, *, planned: bool = True) -> None:
         """Notes that so many more rows were scored, how many failed, and if the plan knew them."""
@@ -82,7 +99,10 @@ class JobProgress:
 
     def say(self, message: str) -> None:
         """Prints a line above the bar."""
-        self._console.print(message, highlight=False)
+        if self._json:
+            log.info(message)
+        else:
+            self._console.print(message, highlight=False)
 
     @property
     def rate(self) -> float | None:
@@ -98,12 +118,30 @@ class JobProgress:
 
     def _print_lines(self) -> None:
         while not self._over.wait(SECONDS_BETWEEN_LINES):
+            self._tell_of_stall()
+            if self._bar is not None:
+                continue
             rate = self.rate
             speed = f"{rate:,.0f} rows/s" if rate else "starting"
             if rate and not self.at_least:
                 speed += f", {(self.rows - self.done) / rate:.0f} s left"
             total = f"{'at least ' if self.at_least else ''}{self.rows:,}"
-            self.say(f"{self.done:,} of {total} rows, {speed}, {self.errors:,} errors")
+            line = f"{self.done:,} of {total} rows, {speed}, {self.errors:,} errors"
+            if self._json:
+                numbers = {"rows": self.done, "planned": self.rows, "errors": self.errors}
+                log.info(line, extra={"fields": {**numbers, "rows_per_second": rate}})
+            else:
+                self.say(line)
+
+    def _tell_of_stall(self) -> None:
+        now = time.monotonic()
+        if self._why is None or now - max(self._last, self._told) < stall.SECONDS:
+            return
+        self._told = now
+        try:
+            self.say(f"No score for {now - max(self._last, self._began):.0f} s; {self._why()}.")
+        except Exception as error:  # noqa: BLE001 - what only explains must not end a job
+            log.warning("can't tell what the job waits for: %s", error)
 
 
 class _RateColumn(ProgressColumn):

@@ -1,13 +1,13 @@
 """Publishes whole units in Ray tasks, and notes in the summary what is there."""
 
 import logging
-from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 import ray
 
 from raygrad import failpoints, storage
+from raygrad.cluster import versions
 from raygrad.cluster.summary import Summary
 from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
@@ -55,7 +55,7 @@ class Publisher:
             "spec": job.spec.of_the_rows(),
             "scores": definitions(job.spec.loss, job.spec.metrics),
             "check": job.check,
-            "versions": {name: version(name) for name in ("raygrad", "torch", "ray", "pyarrow")},
+            "versions": versions.here(),
         }
 
     def submit(self, unit: Unit, rows: pa.Table) -> None:
@@ -67,6 +67,11 @@ class Publisher:
         self._waiting[reference] = (unit, len(rows), failed)
         self._summary.non_finite += sum(non_finite(rows).values())
         self.wait(MOST_UNPUBLISHED)
+
+    @property
+    def unpublished(self) -> int:
+        """How many whole units are on their way to storage."""
+        return len(self._waiting)
 
     def wait(self, most: int) -> None:
         """Notes what is published, and waits while more than so many units are not."""

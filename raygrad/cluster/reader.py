@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import ray
 
 from raygrad import storage
 from raygrad.cluster.actor import pack
 from raygrad.cluster.attempts import MOST_DEATHS, Watch
 from raygrad.cluster.isolation import row_by_row
+from raygrad.cluster.stages import Stopwatch
 from raygrad.errors import JobFailedError, PlanError
 from raygrad.scorer import decode_batch, fail_to_decode
 from raygrad.sources import Segment, batches
@@ -36,26 +36,35 @@ def read_and_decode(
     """
     storage.configure(spec.storage)
     watch = Watch(coordinator)
+    with Stopwatch(coordinator) as stopwatch:
+        yield from _read(units, spec, columns, watch, stopwatch)
+
+
+def _read(
+    units: pa.Table, spec: JobSpec, columns: Sequence[str], watch: Watch, stopwatch: Stopwatch
+) -> Iterator[pa.Table]:
     for unit in units.to_pylist():
         number, offset = unit["unit"], 0
         segments = [Segment(**segment) for segment in unit["segments"]]
-        if not ray.get(coordinator.wanted.remote(number)):
+        if not watch.wanted(number):
             continue
         with watch.attempt("unit", number) as deaths:
             asked = time.monotonic()
             reading = batches(segments, columns, spec.batch_size)
             if deaths:
                 reading = _read_warily(reading, number, watch)
-            for batch, last in batches_of_unit(reading, segments, columns):
+            whole = batches_of_unit(reading, segments, columns)
+            for batch, last in stopwatch.each("reading", whole):
                 if time.monotonic() - asked > SECONDS_BETWEEN_QUESTIONS:
-                    if not ray.get(coordinator.wanted.remote(number)):
+                    if not watch.wanted(number):
                         break
                     asked = time.monotonic()
-                decoded = (
-                    _decode_warily(batch, spec, number, offset, watch)
-                    if deaths
-                    else decode_batch(batch, spec)
-                )
+                with stopwatch.stage("decoding"):
+                    decoded = (
+                        _decode_warily(batch, spec, number, offset, watch)
+                        if deaths
+                        else decode_batch(batch, spec)
+                    )
                 yield pa.table(
                     {
                         "unit": pa.array([number], pa.int64()),

@@ -1,6 +1,7 @@
 """Runs a prepared job: scores the open units, publishes each when it is whole."""
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -8,77 +9,89 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
 
 from raygrad import plan, storage
 from raygrad.cluster.interrupts import Interrupts, graceful_interrupts
+from raygrad.cluster.options import Options
 from raygrad.cluster.progress import JobProgress
+from raygrad.cluster.run_log import log_to
 from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.cluster.tolerance import Tolerance
 from raygrad.errors import JobFailedError
 from raygrad.plan import Unit
+from raygrad.spec import AUTO
 from raygrad.table import identity, layout, lease, leftovers
 from raygrad.table.lease import Lease
 from raygrad.validate import Job
 
 log = logging.getLogger("raygrad.run")
 
+DEFAULT = Options()
 
-def run(
-    job: Job, *, address: str | None = None, ignore_lease: bool = False, verbose: bool = False
-) -> Summary:
+
+def run(job: Job, options: Options = DEFAULT) -> Summary:
     """Scores what is open of a job, and leaves one file for each whole unit.
 
     Args:
         job: As :func:`raygrad.validate.prepare` gives it.
-        address: A Ray cluster's; None starts an embedded one.
-        ignore_lease: Whether a run that is at work on the table is made to stop.
-        verbose: Whether Ray's own messages are shown.
+        options: How it is run.
 
     Raises:
         TableBusyError: If another run is at work on the table, or takes it over.
         TooManyErrorsError: If more rows failed than the spec's ``max_errors`` allows.
+        ClusterError: If the cluster's nodes have other software than the driver.
         KeyboardInterrupt: At the second Ctrl-C.
     """
     started = time.monotonic()
     root = job.spec.output
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    summary = Summary(f"{now}-{os.getpid()}", root)
+    if job.spec.batch_size == AUTO:
+        job = _settled(job, summary, options)
     identity.claim(root, job.identity)
     units = list(job.units)
     if job.fresh:
         known = units[: len(units) - len(job.fresh)]
         units = [*known, *plan.save(root, job.fresh)]
-    open_units = [unit for unit in units if unit.path not in job.done]
-    to_score = [*open_units, *(unit for unit in units if unit.path in job.retried)]
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    summary = Summary(f"{now}-{os.getpid()}", root)
+    mine = [unit for index, unit in enumerate(units) if not options.part or index in options.part]
+    open_units = [unit for unit in mine if unit.path not in job.done]
+    retried = {unit.path: job.retried[unit.path] for unit in mine if unit.path in job.retried}
+    to_score = [*open_units, *(unit for unit in mine if unit.path in retried)]
     summary.create_only = storage.create_only(layout.identity(root))
     summary.changed = len(job.changed)
     summary.rows_before, summary.uncounted_before = plan.count_rows(
-        unit for unit in units if unit.path in job.done
+        unit for unit in mine if unit.path in job.done
     )
     summary.rows_open, summary.uncounted_open = plan.count_rows(open_units)
-    summary.retried = summary.retries_open = sum(job.retried.values())
+    summary.retried = summary.retries_open = sum(retried.values())
     with contextlib.ExitStack() as stack:
         stack.callback(summary.save_log)
-        stream = stack.enter_context(_log_to(summary.open_log))
-        log.info("run %s: %d of %d units open", summary.run, len(open_units), len(units))
+        stream = stack.enter_context(log_to(summary.open_log, options.log_format))
+        log.info("run %s: %d of %d units open", summary.run, len(open_units), len(mine))
         if swept := leftovers.sweep(root):
             log.info("removed %d unfinished files, more than a day old", swept)
         try:
             if to_score:
                 interrupts = Interrupts()
-                hold = lease.held(root, summary.run, interrupts.stop_at_once, ignore=ignore_lease)
+                hold = lease.held(
+                    root,
+                    summary.run,
+                    interrupts.stop_at_once,
+                    ignore=options.ignore_lease,
+                    part=str(options.part or ""),
+                )
                 with (
                     hold as before,
-                    ray_session(address, verbose, stream),
+                    ray_session(options.address, options.verbose, stream),
                     _failures(summary.log),
                 ):
                     _tell_of_takeover(before)
-                    _score(job, to_score, summary, interrupts, embedded=address is None)
+                    _score(job, to_score, summary, interrupts, options)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -87,6 +100,20 @@ def run(
             with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
                 summary.save()
     return summary
+
+
+def _settled(job: Job, summary: Summary, options: Options) -> Job:
+    """Finds the batch size of a new table, in a connection to Ray that ends with it."""
+    from raygrad.cluster import batch_size
+    from raygrad.cluster.placement import capacity, refuse_unplaceable
+
+    stream = io.StringIO()  # before the table is claimed, there is no place for a log
+    with ray_session(options.address, options.verbose, stream), _failures("(nothing was begun)"):
+        there = capacity(embedded=options.address is None)
+        refuse_unplaceable(job.spec, there)
+        job = batch_size.settle(job, there)
+    _tell(f"Batches of {job.spec.batch_size} rows are the fastest that fit.")
+    return job
 
 
 @contextlib.contextmanager
@@ -106,9 +133,12 @@ def _failures(log_file: str) -> Iterator[None]:
 def _tell_of_takeover(before: Lease | None) -> None:
     if before is not None:
         why = before.over or "its lease is ignored"
-        line = f"Took over from {before}: {why}."
-        log.info(line)
-        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+        _tell(f"Took over from {before}: {why}.")
+
+
+def _tell(line: str) -> None:
+    log.info(line)
+    Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def _cause(error: Exception) -> str:
@@ -118,43 +148,33 @@ def _cause(error: Exception) -> str:
     return (exceptions or lines)[-1]
 
 
-@contextlib.contextmanager
-def _log_to(path: str) -> Iterator[TextIO]:
-    """Writes the run's log, and offers the file to Ray's messages.
-
-    A log that can't be written once it is open stops no run, and says nothing on the terminal.
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    raises, logging.raiseExceptions = logging.raiseExceptions, False
-    stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closing it may fail, too
-    try:
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-        log.propagate = False
-        yield stream
-    finally:
-        logging.raiseExceptions = raises
-        log.removeHandler(handler)
-        with contextlib.suppress(OSError):
-            stream.close()
-
-
 def _score(
-    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, *, embedded: bool
+    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, options: Options
 ) -> None:
     import ray
 
-    from raygrad.cluster import coordinator
-    from raygrad.cluster.placement import refuse_unplaceable
+    from raygrad.cluster import coordinator, stall, versions
+    from raygrad.cluster.metrics import DriverMetrics
+    from raygrad.cluster.pipeline import score_units
+    from raygrad.cluster.placement import capacity, refuse_unplaceable
     from raygrad.cluster.publisher import Publisher
 
-    if embedded:
-        refuse_unplaceable(job.spec)
+    there = capacity(embedded=options.address is None)
+    for warning in refuse_unplaceable(job.spec, there):
+        _tell(f"Warning: {warning}")
+    if options.address is not None:
+        versions.refuse_other_versions()
     gate = coordinator.start()
+    publisher = Publisher(job, summary)
+    metrics = DriverMetrics(job.spec.output)
     rows, uncounted = plan.count_rows(units)
-    progress = JobProgress(rows, Console(stderr=True), at_least=bool(uncounted))
+    progress = JobProgress(
+        rows,
+        Console(stderr=True),
+        at_least=bool(uncounted),
+        why=lambda: stall.explanation(job.spec, there, gate, lambda: publisher.unpublished),
+        style=options.log_format,
+    )
     tolerance = Tolerance(job, summary.log)
 
     def stop() -> None:
@@ -166,9 +186,11 @@ def _score(
             signal.raise_signal(signal.SIGINT)  # there is nothing in flight to wait for
 
     with progress, graceful_interrupts(interrupts, stop):
-        publisher = Publisher(job, summary)
-        for unit, whole in _whole_units(job, units, gate, progress, tolerance):
+        fingerprint = job.identity["model"]["fingerprint"]
+        dataset = score_units(units, job.spec, job.kept, fingerprint, gate, there=there)
+        for unit, whole in _whole_units(dataset, units, progress, tolerance):
             publisher.submit(unit, whole)
+            metrics.note(publisher.unpublished)
         publisher.wait(0)
         summary.rate = progress.rate
         summary.interrupted = interrupts.asked and not summary.complete
@@ -181,15 +203,12 @@ def _score(
 
 
 def _whole_units(
-    job: Job, units: list[Unit], gate: Any, progress: JobProgress, tolerance: Tolerance
+    dataset: Any, units: list[Unit], progress: JobProgress, tolerance: Tolerance
 ) -> Iterator[tuple[Unit, pa.Table]]:
     from raygrad.cluster.actor import unpack
     from raygrad.cluster.assembly import Assembly
-    from raygrad.cluster.pipeline import score_units
 
     assembly = Assembly(units)
-    fingerprint = job.identity["model"]["fingerprint"]
-    dataset = score_units(units, job.spec, job.kept, fingerprint, gate)
     for rows in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in rows.to_pylist():
             scores = unpack(row["payload"])

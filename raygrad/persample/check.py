@@ -53,6 +53,7 @@ def check(
     *,
     samples: int = 3,
     targets: Sequence[Tensor] | None = None,
+    bound: float | None = None,
 ) -> Check:
     """Compares gradients of samples in their batch with those of the samples alone in float64.
 
@@ -62,6 +63,7 @@ def check(
         x: A batch, samples along axis 0.
         samples: How many to score alone, spread over the batch.
         targets: Parameters of the model to look at; None for all that require grad.
+        bound: The relative error that is tolerable; by default by the parameters' precision.
 
     Returns:
         The errors. ``passed`` says whether they are tolerable.
@@ -98,7 +100,8 @@ def check(
             alone = _statistics(loss(exact(one)), own)
             for name, error in _errors(together, sample, alone).items():
                 worst[name] = error if math.isnan(error) else max(worst[name], error)
-    return Check(worst, chosen, BOUNDS.get(named[0][1].dtype, DEFAULT_BOUND))
+    usual = BOUNDS.get(named[0][1].dtype, DEFAULT_BOUND)
+    return Check(worst, chosen, usual if bound is None else bound)
 
 
 def _statistics(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Statistics, Tensor]:

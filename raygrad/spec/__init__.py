@@ -8,8 +8,10 @@ from raygrad.spec.job import JobSpec
 from raygrad.spec.parsing import load, parse
 from raygrad.spec.schema import json_schema
 from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, SourceSpec
+from raygrad.spec.values import AUTO
 
 __all__ = [
+    "AUTO",
     "ActorsSpec",
     "FieldSpec",
     "JobSpec",

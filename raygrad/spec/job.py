@@ -1,12 +1,12 @@
 """A job's spec as a whole."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, Secret
 
 from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, Section, SourceSpec
-from raygrad.spec.values import LossName, MetricNames, RowsOrShare
+from raygrad.spec.values import BatchSize, LossName, MetricNames, RowsOrShare
 
 
 def _fields_by_keyword(value: Any) -> Any:
@@ -42,7 +42,15 @@ class JobSpec(Section):
     )
     keep: list[str] = Field(default_factory=list, description="Columns passed through.")
     label: str | None = Field(None, description="Column of true classes; validate shows accuracy.")
-    batch_size: int = Field(64, ge=1, description="Rows that the model is called with.")
+    batch_size: BatchSize = Field(
+        64,
+        description="Rows that the model is called with; auto tries sizes on the device in the "
+        "table's first run, and keeps the fastest that fits.",
+    )
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32",
+        description="tf32: float32 with fast products on GPUs that have them; bf16: autocast.",
+    )
     rows_per_file: int = Field(50_000, ge=1, description="Rows of a score file, about.")
     max_errors: RowsOrShare = Field(
         None, description="Rows or share; by default 10 %, and at least 100 rows."
@@ -63,6 +71,6 @@ class JobSpec(Section):
             include={
                 "sources": {"__all__": {"path", "format", "constants"}},
                 **dict.fromkeys(("input", "model", "metrics", "loss", "keep", "label"), True),
-                **dict.fromkeys(("batch_size", "rows_per_file"), True),
+                **dict.fromkeys(("batch_size", "precision", "rows_per_file"), True),
             },
         )

@@ -104,3 +104,6 @@ class ActorsSpec(Section):
     gpus: float | None = Field(
         None, ge=0, description="GPUs that an actor reserves; by default 1 where there are any."
     )
+    accelerator: str | None = Field(
+        None, description="The GPUs' kind, as Ray calls it: A100, H100, L4, T4, ..."
+    )

@@ -29,6 +29,12 @@ def _rows_or_share(value: Any) -> Any:
     raise ValueError("use a number of rows such as 100, or a share of them such as 0.05")
 
 
+def _rows_or_auto(value: Any) -> Any:
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("use a number of rows such as 64, or auto")
+
+
 def _index_or_attribute(value: Any) -> Any:
     if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
         return value
@@ -38,6 +44,15 @@ def _index_or_attribute(value: Any) -> Any:
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
+
+AUTO = "auto"
+"""A batch size that the first run of a table settles."""
+
+BatchSize = Annotated[
+    Any,
+    BeforeValidator(_rows_or_auto),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": AUTO}]}),
+]
 
 _Positive = Annotated[int, Field(gt=0)]
 

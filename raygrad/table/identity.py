@@ -20,18 +20,26 @@ def claim(root: str, identity: Mapping[str, Any]) -> None:
         compare(root, identity)
 
 
+def stored(root: str) -> dict[str, Any] | None:
+    """A table's identity; None if there is no table."""
+    try:
+        found: dict[str, Any] = json.loads(read_bytes(layout.identity(root)))
+    except FileNotFoundError:
+        return None
+    return found
+
+
 def compare(root: str, identity: Mapping[str, Any]) -> None:
     """Refuses another identity than the table's; a table without one takes any.
 
     Raises:
         IdentityError: With the entries that differ.
     """
-    try:
-        stored = json.loads(read_bytes(layout.identity(root)))
-    except FileNotFoundError:
+    found = stored(root)
+    if found is None:
         return
     wanted = json.loads(json.dumps(identity, default=str))
-    different = list(_differences(stored, wanted))
+    different = list(_differences(found, wanted))
     if different:
         raise IdentityError(
             f"{root} holds scores of another identity:\n"

@@ -36,9 +36,14 @@ def swap_lock(root: str) -> str:
     return join(root, PRIVATE, "swap.lock")
 
 
-def lease(root: str) -> str:
-    """The file that says which run is at work."""
-    return join(root, PRIVATE, "lease.json")
+def lease(root: str, part: str = "") -> str:
+    """The file that says which run is at work, on the whole table or on a part such as 3-of-8."""
+    return join(parts(root), f"{part}.json") if part else join(root, PRIVATE, "lease.json")
+
+
+def parts(root: str) -> str:
+    """The folder of the leases of runs that are at work on a part."""
+    return join(root, PRIVATE, "parts")
 
 
 def published(root: str) -> set[str]:

@@ -41,6 +41,7 @@ class Lease:
         token: What no other run has.
         started: When the run took the lease, in UTC.
         beat: When it last said that it is alive, in UTC.
+        part: The share of the table that it works on, such as 3-of-8; empty for all of it.
     """
 
     run: str
@@ -50,13 +51,14 @@ class Lease:
     token: str
     started: datetime
     beat: datetime
+    part: str = ""
 
     @classmethod
-    def of_this_process(cls, run: str) -> Self:
+    def of_this_process(cls, run: str, part: str = "") -> Self:
         """A new lease of a run whose driver is this process."""
         now = datetime.now(UTC)
         token = uuid.uuid4().hex
-        return cls(run, socket.gethostname(), os.getpid(), _namespace(), token, now, now)
+        return cls(run, socket.gethostname(), os.getpid(), _namespace(), token, now, now, part)
 
     @property
     def over(self) -> str | None:
@@ -68,27 +70,37 @@ class Lease:
         return None
 
     def __str__(self) -> str:
+        part = f", part {self.part.replace('-of-', '/')}," if self.part else ""
         return (
-            f"run {self.run} on {self.host} (process {self.pid}), since "
+            f"run {self.run}{part} on {self.host} (process {self.pid}), since "
             f"{self.started:%Y-%m-%d %H:%M:%S} UTC, last beat {_ago(self.beat)} ago"
         )
 
 
-def read(root: str) -> Lease | None:
-    """The lease of a table; None if no run holds it or it can't be understood."""
+def read(root: str, part: str = "") -> Lease | None:
+    """The lease of a table or part; None if no run holds it or it can't be understood."""
     try:
-        found = json.loads(storage.read_bytes(layout.lease(root)))
+        found = json.loads(storage.read_bytes(layout.lease(root, part)))
         times = {name: datetime.fromisoformat(found[name]) for name in ("started", "beat")}
         return Lease(**{**found, **times})
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 
 
+def of_parts(root: str) -> list[Lease]:
+    """The leases of the runs that work on a part of a table, in the order of the parts' names."""
+    names = sorted(storage.names_below(layout.parts(root)))
+    found = [read(root, name.removesuffix(".json")) for name in names if name.endswith(".json")]
+    return [lease for lease in found if lease is not None]
+
+
 @contextlib.contextmanager
 def held(
-    root: str, run: str, on_lost: Callable[[], None], *, ignore: bool = False
+    root: str, run: str, on_lost: Callable[[], None], *, ignore: bool = False, part: str = ""
 ) -> Iterator[Lease | None]:
     """Holds the lease of a table, and beats, until the block ends.
+
+    The whole table and any of its parts exclude each other; parts don't.
 
     Args:
         root: The table.
@@ -96,6 +108,7 @@ def held(
         on_lost: Called in another thread once another run has taken the lease; it makes the block
             end with KeyboardInterrupt.
         ignore: Whether the lease of a run that is at work is taken from it.
+        part: The share of the table that the run works on, such as 3-of-8; empty for all of it.
 
     Yields:
         The lease that was there before, of a run that is over or whose lease is ignored.
@@ -103,13 +116,16 @@ def held(
     Raises:
         TableBusyError: If another run is at work, or takes the lease later on.
     """
-    before = read(root)
-    if before is not None and before.over is None and not ignore:
+    before = read(root, part)
+    others = [read(root)] if part else of_parts(root)
+    for other in (before, *others):
+        if other is None or other.over is not None or ignore:
+            continue
         raise TableBusyError(
-            f"another run is at work on {root}:\n  {before}\nwait for it; if it is dead, its lease "
+            f"another run is at work on {root}:\n  {other}\nwait for it; if it is dead, its lease "
             f"ends {STALE.seconds // 60} minutes after its last beat, or use --ignore-lease"
         )
-    heartbeat = _Heartbeat(root, Lease.of_this_process(run), on_lost)
+    heartbeat = _Heartbeat(root, Lease.of_this_process(run, part), on_lost)
     heartbeat.start()
     try:
         yield before
@@ -145,7 +161,7 @@ class _Heartbeat:
         self._thread.join()
         with _shrug("given back"):
             if self._taker() is None:
-                _remove(self._root)
+                _remove(self._root, self._lease.part)
 
     def _run(self) -> None:
         while not self._over.wait(BEAT.total_seconds()):
@@ -159,7 +175,7 @@ class _Heartbeat:
                 return
 
     def _taker(self) -> Lease | None:
-        there = read(self._root)
+        there = read(self._root, self._lease.part)
         return None if there is None or there.token == self._lease.token else there
 
 
@@ -174,16 +190,17 @@ def _shrug(what: str) -> Iterator[None]:
 
 def _write(root: str, lease: Lease) -> None:
     content = json.dumps(asdict(lease), default=datetime.isoformat, indent=2).encode()
-    filesystem, path = resolve(layout.lease(root))
+    filesystem, path = resolve(layout.lease(root, lease.part))
     if not storage.is_local(root):
         filesystem.pipe_file(path, content)
         return
     with unfinished(content, layout.scratch(root)) as written:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(written, path)
 
 
-def _remove(root: str) -> None:
-    filesystem, path = resolve(layout.lease(root))
+def _remove(root: str, part: str = "") -> None:
+    filesystem, path = resolve(layout.lease(root, part))
     with contextlib.suppress(FileNotFoundError):
         filesystem.rm_file(path)
 

@@ -23,6 +23,7 @@ class Status:
         size: Bytes of all of them.
         uncounted: Open units of archives, whose rows nobody knows yet.
         lease: Which run is at work, or was when it died; None if there is none.
+        parts: The same of each part that runs are at work on.
         last_run: The summary of the run that ended last; None before the first.
     """
 
@@ -34,6 +35,7 @@ class Status:
     size: int
     uncounted: int
     lease: Lease | None
+    parts: list[Lease]
     last_run: dict[str, Any] | None
 
 
@@ -60,6 +62,7 @@ def status(root: str) -> Status:
         size=sum(sizes[unit.path] for unit in done),
         uncounted=still_open.count(None),
         lease=lease.read(root),
+        parts=lease.of_parts(root),
         last_run=runs[-1] if runs else None,
     )
 

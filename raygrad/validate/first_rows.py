@@ -1,5 +1,6 @@
 """The first rows of each source: they give the inputs' shapes and show whether anything works."""
 
+import contextlib
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from raygrad.errors import (
 )
 from raygrad.imports import described
 from raygrad.models import logits
-from raygrad.persample.check import check
+from raygrad.persample.check import DEFAULT_BOUND, check
 from raygrad.plan import Group
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
@@ -102,6 +103,7 @@ class _ByIndex(torch.nn.Module):
         super().__init__()
         self.model = scorer.model
         self._inputs, self._where = inputs, scorer.spec.model.logits
+        self._autocast = scorer.autocast
 
     def forward(self, rows: Tensor) -> Tensor:
         """Logits of some rows."""
@@ -111,14 +113,17 @@ class _ByIndex(torch.nn.Module):
             for key, value in self._inputs.items()
         }
         named = {key: value for key, value in taken.items() if key}
-        return logits(self.model(**named) if named else self.model(taken[""]), self._where)
+        with contextlib.nullcontext() if dtype == torch.float64 else self._autocast():
+            output = self.model(**named) if named else self.model(taken[""])
+        return logits(output, self._where)
 
 
 def _alone(scorer: Scorer, batch: pa.Table, path: str) -> float | None:
     inputs = scorer.inputs(batch)
     rows = torch.arange(len(next(iter(inputs.values()))))
     try:
-        checked = check(_ByIndex(scorer, inputs), scorer.loss, rows)
+        bound = DEFAULT_BOUND if scorer.spec.precision == "bf16" else None
+        checked = check(_ByIndex(scorer, inputs), scorer.loss, rows, bound=bound)
     except Exception as error:  # noqa: BLE001 - the float32 model is sound; float64 is a bonus
         log.warning("samples can't be checked alone in float64: %s", described(error))
         return None

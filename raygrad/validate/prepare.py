@@ -10,7 +10,7 @@ from raygrad import models, plan, storage
 from raygrad.errors import Fault, SpecError
 from raygrad.plan import Group
 from raygrad.scorer import raw_columns
-from raygrad.spec import JobSpec, load
+from raygrad.spec import AUTO, JobSpec, load
 from raygrad.table import identity, layout, retry, schema
 from raygrad.validate import checks
 from raygrad.validate.first_rows import try_a_few_rows, with_shape
@@ -69,6 +69,8 @@ def prepare(
     assert model is not None
     listed = list(groups.values())
     spec = _resolved(JobSpec.model_construct(**sections), listed, output, path)
+    if spec.batch_size == AUTO and (settled := identity.stored(spec.output)):
+        spec = spec.model_copy(update={"batch_size": settled["batch_size"]})
     columns = next(iter(descriptions.values())).schema
     kept = tuple(columns.field(name) for name in spec.keep)
     table_identity = _identity(spec, models.fingerprint(model), limit)
@@ -147,6 +149,6 @@ def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, A
         "metrics": spec.metrics,
         "keep": spec.keep,
         "batch_size": spec.batch_size,
-        "precision": "fp32",
+        "precision": spec.precision,
         "limit": limit,
     }

@@ -10,7 +10,11 @@ from raygrad import plan
 from raygrad.persample.explanation import Explanation
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
+from raygrad.spec import AUTO
 from raygrad.validate.job import Job
+
+ROWS_AT_ONCE = 64
+"""Where the spec leaves the batch size to the job's first run."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def report(job: Job, rows: int) -> Report:
         rows: How many of each source.
     """
     spec = job.spec
+    size = ROWS_AT_ONCE if spec.batch_size == AUTO else spec.batch_size
     scorer = Scorer(spec, job.model, torch.device("cpu"), job.kept)
     tables: list[pa.Table] = []
     sources: list[SourceReport] = []
@@ -67,7 +72,7 @@ def report(job: Job, rows: int) -> Report:
     for group in job.groups:
         right: list[bool] = []
         for unit in plan.make([group], rows, limit=rows):
-            for batch in batches(unit.segments, raw_columns(spec, spec.label), spec.batch_size):
+            for batch in batches(unit.segments, raw_columns(spec, spec.label), size):
                 if explanation is None:
                     explanation = _explain(scorer, decode_batch(batch, spec))
                 start = time.perf_counter()

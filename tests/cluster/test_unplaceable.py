@@ -10,8 +10,8 @@ def test_actors_that_this_machine_can_not_place_are_refused(workplace):
     workplace.spec["actors"] = {"cpus": 1000.0, "gpus": 3.0}
     refused = workplace.run()
     assert refused.returncode == 2
-    assert "actors.cpus: 1 actors of 1000 CPUs and a reader of 0.4 need 1000.4" in refused.stderr
-    assert "actors.gpus: 3 GPUs are asked for; there are 0" in refused.stderr
+    assert "actors.cpus: 1 actors of 1000 CPU don't fit; this machine has 1 of " in refused.stderr
+    assert "actors.gpus: 1 actors of 3 GPU don't fit; this machine has 1 of " in refused.stderr
 
 
 def test_a_cluster_that_does_not_answer_is_told(workplace):

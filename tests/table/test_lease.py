@@ -147,3 +147,19 @@ def test_a_lease_reads_as_json(tmp_path):
     found = json.loads(Path(layout.lease(str(tmp_path))).read_text())
     assert list(found) == list(asdict(of_elsewhere()))
     assert os.listdir(layout.scratch(str(tmp_path))) == []
+
+
+def test_parts_let_each_other_work_and_the_whole_waits_for_them(root):
+    write(root, replace(of_elsewhere("r1"), part="1-of-2"))
+    with lease.held(root, "r2", never, part="2-of-2"):
+        assert [found.run for found in lease.of_parts(root)] == ["r1", "r2"]
+    for part in ("", "1-of-2"):
+        with pytest.raises(TableBusyError, match="run r1, part 1/2, on"):
+            lease.held(root, "r3", never, part=part).__enter__()
+    assert [found.run for found in lease.of_parts(root)] == ["r1"]
+
+
+def test_a_part_waits_for_a_run_of_the_whole_table(root):
+    write(root, of_elsewhere("r1"))
+    with pytest.raises(TableBusyError, match="run r1 on elsewhere"):
+        lease.held(root, "r2", never, part="1-of-2").__enter__()

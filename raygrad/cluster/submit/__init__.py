@@ -1,7 +1,7 @@
 """Jobs on a running Ray cluster, over HTTP: submit, attach, follow and stop them."""
 
 from raygrad.cluster.submit.client import connect
-from raygrad.cluster.submit.follow import follow, stop
+from raygrad.cluster.submit.following import follow, stop
 from raygrad.cluster.submit.shipment import Shipment
 from raygrad.cluster.submit.submission import Submission, jobs, submit
 

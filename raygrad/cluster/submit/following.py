@@ -26,11 +26,11 @@ def follow(client: Any, submission: str, write: Callable[[str], None]) -> int:
     Raises:
         ClusterError: If the cluster can't be reached any more.
     """
-    written = 0
+    log = _Log(write)
     last: Exception | None = None
     for _ in range(RECONNECTIONS):
         try:
-            written = asyncio.run(_pass_on(client, submission, write, written))
+            asyncio.run(log.read(client, submission))
             status = client.get_job_status(submission).value
             if status in ("SUCCEEDED", "FAILED", "STOPPED"):
                 return _exit_code(client, submission, status, write)
@@ -43,15 +43,20 @@ def follow(client: Any, submission: str, write: Callable[[str], None]) -> int:
     )
 
 
-async def _pass_on(client: Any, submission: str, write: Callable[[str], None], skip: int) -> int:
-    """Leaves out what was written before the connection broke; returns how much it is now."""
-    seen = 0
-    async for piece in client.tail_job_logs(submission):
-        fresh = piece[max(0, skip - seen) :]
-        seen += len(piece)
-        if fresh:
-            write(fresh)
-    return max(seen, skip)
+class _Log:
+    """Passes a log on, and leaves out what it has already passed on when it is read anew."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write, self._written = write, 0
+
+    async def read(self, client: Any, submission: str) -> None:
+        seen = 0
+        async for piece in client.tail_job_logs(submission):
+            fresh = piece[max(0, self._written - seen) :]
+            seen += len(piece)
+            if fresh:
+                self._write(fresh)
+                self._written = seen
 
 
 def _exit_code(client: Any, submission: str, status: str, write: Callable[[str], None]) -> int:

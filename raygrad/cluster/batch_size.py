@@ -1,0 +1,106 @@
+"""``batch_size: auto``: the fastest size that fits, tried where the actors will run."""
+
+import os
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import ray
+import torch
+
+from raygrad import models, storage
+from raygrad.cluster.actor import pack, unpack
+from raygrad.cluster.placement import Capacity, of_an_actor
+from raygrad.scorer import Scorer, decode_batch, raw_columns
+from raygrad.spec import JobSpec
+from raygrad.validate import Job
+from raygrad.validate.first_rows import first_rows
+
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+MEMORY_SHARE = 0.5
+"""Of the device's free memory; what fragments, and what other rows need more, takes the rest."""
+
+GAIN = 1.05
+"""A larger batch must score so much faster, for it also loses more when a row breaks it."""
+
+
+def settle(job: Job, there: Capacity) -> Job:
+    """The job with a number for its batch size; needs a connection to Ray.
+
+    Args:
+        job: Whose spec says auto.
+        there: The cluster's capacity.
+    """
+    rows = next(rows for group in job.groups for rows in first_rows(group, raw_columns(job.spec)))
+    payload = pack(decode_batch(rows, job.spec))
+    wanted = of_an_actor(job.spec, there)
+    task = ray.remote(num_cpus=wanted.get("CPU", 0), num_gpus=wanted.get("GPU", 0), max_retries=1)(
+        _try_on_device
+    )
+    if job.spec.actors.accelerator:
+        task = task.options(accelerator_type=job.spec.actors.accelerator)
+    size = ray.get(task.remote(job.spec, job.kept, payload))
+    return replace(
+        job,
+        spec=job.spec.model_copy(update={"batch_size": size}),
+        identity={**job.identity, "batch_size": size},
+    )
+
+
+def _try_on_device(spec: JobSpec, kept: Sequence[pa.Field], payload: bytes) -> int:
+    storage.configure(spec.storage)
+    torch.set_num_threads(max(1, int(spec.actors.cpus)))
+    device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+    scorer = Scorer(spec, models.build(spec.model), device, kept)
+    few = unpack(payload)
+
+    def seconds(size: int) -> float:
+        batch = few.take([index % len(few) for index in range(size)])
+        scorer.score(batch)
+        began = time.perf_counter()
+        scorer.score(batch)
+        return time.perf_counter() - began
+
+    return fastest(seconds, _memory(device))
+
+
+def fastest(seconds: Callable[[int], float], memory: Callable[[], float]) -> int:
+    """Tries larger and larger batches until they gain nothing, or take too much.
+
+    Args:
+        seconds: How long a batch of so many rows takes.
+        memory: The share of the free memory that is taken by now.
+
+    Returns:
+        The size that scores the most rows a second; the smaller of two that are about alike.
+    """
+    best, rate, without_gain = SIZES[0], 0.0, 0
+    for size in SIZES:
+        try:
+            found = size / seconds(size)
+        except (torch.OutOfMemoryError, MemoryError):
+            break
+        if memory() > MEMORY_SHARE:
+            break
+        if found > GAIN * rate:
+            best, rate, without_gain = size, found, 0
+        else:
+            without_gain += 1
+        if without_gain == 2:
+            break
+    return best
+
+
+def _memory(device: torch.device) -> Callable[[], float]:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return lambda: torch.cuda.max_memory_reserved(device) / free
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    before = _peak()
+    return lambda: (_peak() - before) / free
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0

@@ -1,0 +1,68 @@
+"""Which versions of what scores are computed with, and whether all nodes have the same."""
+
+import platform
+from importlib.metadata import version
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raygrad import __version__
+from raygrad.errors import ClusterError
+
+SECONDS = 120
+"""How long a node may take to answer; it may still be making the job's environment."""
+
+
+def here() -> dict[str, str]:
+    """The versions of this process, by name."""
+    packages = {name: version(name) for name in ("torch", "ray", "pyarrow")}
+    return {"raygrad": __version__, "python": platform.python_version(), **packages}
+
+
+def refuse_other_versions() -> None:
+    """Asks a process on each node.
+
+    Raises:
+        ClusterError: Naming each node that lacks a package, or has another version than the driver.
+    """
+    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    asked = {node: _ask().options(scheduling_strategy=_on(node)).remote() for node in nodes}
+    wanted = here()
+    complaints = []
+    ray.wait(list(asked.values()), num_returns=len(asked), timeout=SECONDS)
+    for node, answer in asked.items():
+        try:
+            found = ray.get(answer, timeout=0)
+        except ray.exceptions.GetTimeoutError:
+            continue  # it may be starting or going; the job doesn't need every node
+        except ray.exceptions.RayTaskError as error:
+            complaints.append(f"{nodes[node]}: {str(error.cause).splitlines()[0]}")
+            continue
+        except ray.exceptions.RayError:
+            continue
+        complaints += [
+            f"{nodes[node]}: {name} {found[name]}, the driver has {wanted[name]}"
+            for name in wanted
+            if found[name] != wanted[name]
+        ]
+    if complaints:
+        raise ClusterError(
+            "nodes of the cluster have other software than the driver:\n"
+            + "\n".join(f"  {complaint}" for complaint in complaints)
+            + "\nuse one image for all nodes, or install what differs with --pip or --uv; "
+            "--ship-raygrad sends raygrad"
+        )
+
+
+def _on(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def _ask() -> ray.remote_function.RemoteFunction:
+    def answer() -> dict[str, str]:  # travels by value: raygrad itself may be what is missing
+        from importlib import import_module
+
+        found: dict[str, str] = import_module("raygrad.cluster.versions").here()
+        return found
+
+    return ray.remote(num_cpus=0, max_retries=0)(answer)
