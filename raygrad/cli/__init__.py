@@ -3,8 +3,10 @@
 import click
 
 from raygrad import __version__
+from raygrad.cli.init import init
 from raygrad.cli.k8s import k8s
 from raygrad.cli.run import run
+from raygrad.cli.schema import schema
 from raygrad.cli.submit import jobs, logs, stop, submit
 from raygrad.cli.table import errors, export, status, verify
 from raygrad.cli.validate import validate
@@ -28,6 +30,20 @@ def main() -> None:
     """  # noqa: D301 - click wants a real backspace
 
 
-COMMANDS = (run, submit, jobs, logs, stop, validate, status, verify, errors, export, k8s)
+COMMANDS = (
+    init,
+    schema,
+    run,
+    submit,
+    jobs,
+    logs,
+    stop,
+    validate,
+    status,
+    verify,
+    errors,
+    export,
+    k8s,
+)
 for command in COMMANDS:
     main.add_command(command)

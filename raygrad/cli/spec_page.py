@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from raygrad.confidence import CONFIDENCE
+from raygrad.factories import FACTORIES
 from raygrad.losses import LOSSES
 from raygrad.metrics import METRICS
 from raygrad.sources import SOURCES
@@ -23,6 +24,24 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "actors": ActorsSpec,
 }
 
+HEAD = """\
+Made from `raygrad/spec` by `python -m raygrad.cli.spec_page`. Relative paths are relative to the
+folder that raygrad runs in. [jobs](../jobs) holds specs to copy, and `raygrad init` writes a first
+one.
+
+Editors with yaml-language-server, such as VS Code with Red Hat's YAML extension, complete keys and
+mark mistakes: run `raygrad schema > raygrad.schema.json`, and begin the spec with that file's path,
+seen from the spec:
+
+```yaml
+# yaml-language-server: $schema=raygrad.schema.json
+```"""
+
+NETWORKS = """\
+`model.factory` is `LIBRARY:NAME`, the library being installed, or an import path of your own
+function. Without `arguments: {pretrained: true}` weights come from `checkpoint`, or from the folder
+that `huggingface:` names, and a network that would keep random weights is refused."""
+
 
 def page() -> str:
     """The whole page, in Markdown."""
@@ -30,9 +49,7 @@ def page() -> str:
     lines = [
         "# The spec of a job",
         "",
-        "Made from `raygrad/spec` by `python -m raygrad.cli.spec_page`. Relative paths are "
-        "relative to the",
-        "folder that raygrad runs in. [jobs/demo.yaml](../jobs/demo.yaml) is an example.",
+        HEAD,
         "",
         f"- Source formats: {', '.join(SOURCES)}; see formats below.",
         f"- Losses: {', '.join(LOSSES)}.",
@@ -43,7 +60,11 @@ def page() -> str:
     for title, model in SECTIONS.items():
         lines += [f"## {title}", "", (model.__doc__ or "").strip(), ""]
         lines += ["| key | default | meaning |", "|-|-|-|", *_rows(model), ""]
-    lines += ["## Formats", ""]
+    lines += ["## Networks by name", "", NETWORKS, ""]
+    lines += ["| factory | what it makes |", "|-|-|"]
+    for title, library in FACTORIES.items():
+        lines.append(f"| `{title}:` | {(library.__doc__ or '').strip().replace('``', '`')} |")
+    lines += ["", "## Formats", ""]
     for title, source in SOURCES.items():
         lines += [f"### {title}", "", f"Endings: {', '.join(source.SUFFIXES)}.", ""]
         lines += [(source.__doc__ or "").strip().replace("``", "`"), ""]
@@ -64,7 +85,7 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

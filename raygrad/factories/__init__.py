@@ -1,12 +1,13 @@
 """Networks of model libraries by name, such as ``torchvision:resnet50``: one file a library."""
 
-import importlib.util
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from raygrad.errors import ImportPathError
 from raygrad.factories import huggingface, timm, torchvision
 from raygrad.factories.made import Factory, Made
+from raygrad.imports import described
 
 __all__ = ["FACTORIES", "Made", "library", "make"]
 
@@ -38,8 +39,16 @@ def make(factory: str, arguments: Mapping[str, Any]) -> Made:
     """
     prefix, _, name = factory.partition(":")
     module = FACTORIES[prefix]
-    if importlib.util.find_spec(module.PACKAGE) is None:
+    try:
+        importlib.import_module(module.PACKAGE)
+    except ModuleNotFoundError as error:
+        missing = error.name or module.PACKAGE
         raise ImportPathError(
-            f"{prefix}: needs a package that isn't installed; pip install {module.PACKAGE}"
-        )
+            f"{prefix}: needs the package {missing}, which isn't installed; pip install {missing}"
+        ) from error
+    except Exception as error:
+        raise ImportPathError(
+            f"{module.PACKAGE} can't be imported, {described(error)}; install the version that "
+            "belongs to this torch"
+        ) from error
     return module.make(name, **arguments)

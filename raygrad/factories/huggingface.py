@@ -7,6 +7,7 @@ from torch import nn
 
 from raygrad.errors import ImportPathError
 from raygrad.factories.made import Made
+from raygrad.imports import described
 
 PACKAGE = "transformers"
 
@@ -29,15 +30,25 @@ def make(
             ``attn_implementation``, and which ``revision`` is meant.
 
     Raises:
-        ImportPathError: If there is no such class.
+        ImportPathError: If there is no such folder or id, or no such class.
     """
     import torch
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()  # one an actor would drown the job's own
+    arguments.setdefault("trust_remote_code", False)  # else a terminal would be asked
     local = os.path.isdir(name)
     if pretrained is None:
         pretrained = local and any(file.endswith(WEIGHTS) for file in os.listdir(name))
-    config = transformers.AutoConfig.from_pretrained(name, local_files_only=local, **arguments)
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, local_files_only=local, **arguments)
+    except OSError as error:
+        if local:
+            raise
+        raise ImportPathError(
+            f"{os.path.abspath(name)} is no folder, and the configuration of a model of the id "
+            f"{name} can't be had; {described(error)}"
+        ) from error
     network = _network(
         transformers, name, architecture or next(iter(config.architectures or ()), None)
     )

@@ -6,7 +6,18 @@ is checked by :mod:`raygrad.validate`.
 
 from raygrad.spec.job import JobSpec
 from raygrad.spec.parsing import load, parse
+from raygrad.spec.schema import json_schema
 from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, SourceSpec
 from raygrad.spec.values import AUTO
 
-__all__ = ["AUTO", "ActorsSpec", "FieldSpec", "JobSpec", "ModelSpec", "SourceSpec", "load", "parse"]
+__all__ = [
+    "AUTO",
+    "ActorsSpec",
+    "FieldSpec",
+    "JobSpec",
+    "ModelSpec",
+    "SourceSpec",
+    "json_schema",
+    "load",
+    "parse",
+]

@@ -26,7 +26,12 @@ class JobSpec(Section):
         description="What is scored; see sources below."
     )
     input: Annotated[
-        dict[str, FieldSpec], BeforeValidator(_fields_by_keyword), Field(min_length=1)
+        dict[str, FieldSpec],
+        Field(min_length=1),
+        BeforeValidator(
+            _fields_by_keyword,
+            json_schema_input_type=FieldSpec | Annotated[dict[str, FieldSpec], Field(min_length=1)],
+        ),
     ] = Field(description="The model's argument, or keyword arguments by name; see input below.")
     model: ModelSpec = Field(description="See model below.")
     metrics: Annotated[dict[str, MetricNames], Field(min_length=1)] = Field(

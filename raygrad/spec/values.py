@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from raygrad.losses import LOSSES
-from raygrad.metrics import metric_by_name
+from raygrad.metrics import METRICS, metric_by_name
 
 
 def _known_loss(name: str) -> str:
@@ -54,26 +54,56 @@ BatchSize = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": AUTO}]}),
 ]
 
-LossName = Annotated[str, AfterValidator(_known_loss)]
+_Positive = Annotated[int, Field(gt=0)]
 
-MetricNames = Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)]
+LossName = Annotated[
+    str, AfterValidator(_known_loss), WithJsonSchema({"type": "string", "enum": list(LOSSES)})
+]
 
-OneOrMore = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+MetricName = Annotated[
+    str,
+    AfterValidator(_known_metric),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(METRICS)},
+                {"type": "string", "pattern": r"^l(inf|\d*[1-9]\d*(\.\d+)?|\d+\.\d*[1-9]\d*)$"},
+            ]
+        }
+    ),
+]
+
+MetricNames = Annotated[list[MetricName], Field(min_length=1)]
+
+OneOrMore = Annotated[
+    list[str],
+    Field(min_length=1),
+    BeforeValidator(
+        _listed,
+        json_schema_input_type=str | Annotated[list[str], Field(min_length=1)],
+    ),
+]
+
+_OneOrTwo = Annotated[list[_Positive], Field(min_length=1, max_length=2)]
 
 OneOrTwo = Annotated[
-    list[Annotated[int, Field(gt=0)]] | None,
-    BeforeValidator(lambda value: [value] if isinstance(value, int) else value),
-    Field(min_length=1, max_length=2),
+    _OneOrTwo | None,
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, int) else value,
+        json_schema_input_type=_Positive | _OneOrTwo | None,
+    ),
 ]
 
 RowsOrShare = Annotated[
     Any,
-    BeforeValidator(_rows_or_share),
-    WithJsonSchema({"type": ["integer", "number", "null"], "minimum": 0}),
+    BeforeValidator(
+        _rows_or_share,
+        json_schema_input_type=Annotated[int, Field(ge=0)]
+        | Annotated[float, Field(ge=0, lt=1)]
+        | None,
+    ),
 ]
 
 IndexOrAttribute = Annotated[
-    Any,
-    BeforeValidator(_index_or_attribute),
-    WithJsonSchema({"type": ["integer", "string", "null"]}),
+    Any, BeforeValidator(_index_or_attribute, json_schema_input_type=int | str | None)
 ]

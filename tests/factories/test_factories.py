@@ -1,7 +1,10 @@
 """Networks by name: made with random weights, loaded from folders, refused when unknown."""
 
-import importlib.util
+import importlib
+import json
+import os
 import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,11 +92,28 @@ def test_an_unknown_name_is_told_with_near_ones(factory, near):
     assert near in found
 
 
-def test_a_missing_library_is_told_with_the_command(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert fault(ModelSpec(factory="timm:resnet10t")) == (
-        "model.factory: timm: needs a package that isn't installed; pip install timm"
-    )
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ModuleNotFoundError("No module named 'timm'", name="timm"),
+            "timm: needs the package timm, which isn't installed; pip install timm",
+        ),
+        (
+            RuntimeError("operator torchvision::nms does not exist"),
+            "timm can't be imported, RuntimeError: operator torchvision::nms does not exist; "
+            "install the version that belongs to this torch",
+        ),
+    ],
+    ids=["missing", "broken"],
+)
+def test_a_library_that_can_not_be_imported_is_told_with_the_cure(monkeypatch, error, said):
+    def fail(name: str) -> None:
+        assert name == "timm"
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    assert fault(ModelSpec(factory="timm:resnet10t")) == f"model.factory: {said}"
 
 
 def test_arguments_that_a_library_does_not_take_are_told():
@@ -138,10 +158,31 @@ class TestHuggingFace:
         assert made.model.classifier.out_features == 9
         assert made.model.config._attn_implementation == "eager"
 
+    def test_a_pickle_in_a_folder_runs_no_code(self, bert_folder, tmp_path):
+        class Trap:
+            def __reduce__(self):
+                return os.mkdir, (str(tmp_path / "sprung"),)
+
+        folder, _ = bert_folder(weights=False)
+        torch.save({"classifier.weight": Trap()}, f"{folder}/pytorch_model.bin")
+        found = fault(ModelSpec(factory=f"huggingface:{folder}"))
+        assert "Weights only load failed" in found
+        assert not (tmp_path / "sprung").exists()
+
+    def test_a_folder_s_own_code_is_not_run(self, bert_folder, tmp_path):
+        folder, _ = bert_folder(weights=False)
+        config = json.loads(Path(folder, "config.json").read_text())
+        config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}
+        Path(folder, "config.json").write_text(json.dumps(config))
+        Path(folder, "mine.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'sprung')!r})\n")
+        assert "custom code" in fault(ModelSpec(factory=f"huggingface:{folder}"))
+        assert not (tmp_path / "sprung").exists()
+
     def test_an_architecture_that_does_not_exist_is_told(self, bert_folder):
         folder, _ = bert_folder(weights=False)
         with pytest.raises(ImportPathError, match='transformers has no network "BertForNothing"'):
             factories.make(f"huggingface:{folder}", {"architecture": "BertForNothing"})
 
-    def test_a_folder_that_is_not_there_is_told(self):
-        assert fault(ModelSpec(factory="huggingface:no/such")).startswith("model.arguments: ")
+    def test_a_folder_that_is_not_there_is_told_as_an_id_that_can_not_be_had(self):
+        found = fault(ModelSpec(factory="huggingface:no/such"))
+        assert found.startswith(f"model.factory: {os.path.abspath('no/such')} is no folder, and ")

@@ -370,6 +370,14 @@ class TestResume:
         model = {**job_folder.document["model"], "checkpoint": "moved.pt"}
         assert len(prepare(job_folder.spec({"model": model})).open) == 2
 
+    def test_the_same_weights_in_another_file_format_are_welcome(self, job_folder):
+        start(prepare(job_folder.spec()))
+        whole = {"state_dict": job_folder.model.state_dict()}
+        torch.save(whole, "whole.ckpt")
+        more = {"checkpoint": "whole.ckpt", "checkpoint_key": "state_dict", "allow_pickle": True}
+        model = {**job_folder.document["model"], **more}
+        assert len(prepare(job_folder.spec({"model": model})).open) == 2
+
 
 def publish_with_an_error(job) -> None:
     """As a run does whose unit 0 has one row that failed."""
