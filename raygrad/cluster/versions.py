@@ -41,9 +41,9 @@ def refuse_other_versions() -> None:
         except ray.exceptions.RayError:
             continue
         complaints += [
-            f"{nodes[node]}: {name} {found[name]}, the driver has {wanted[name]}"
+            f"{nodes[node]}: {name} {found.get(name)}, the driver has {wanted[name]}"
             for name in wanted
-            if found[name] != wanted[name]
+            if found.get(name) != wanted[name]
         ]
     if complaints:
         raise ClusterError(
