@@ -48,8 +48,11 @@ def test_two_parts_at_once_make_the_table_of_one_run(paused, undisturbed, ledger
         assert process.returncode == 0, err
         assert "120 scored" in out
         assert "0 were there already, 0 are open" in out
-    assert paused.table().select(undisturbed.column_names).drop(["source"]).equals(
-        undisturbed.drop(["source"])
+    assert (
+        paused.table()
+        .select(undisturbed.column_names)
+        .drop(["source"])
+        .equals(undisturbed.drop(["source"]))
     )
     settled = ledger.settle(paused, undisturbed, two_parts_of_one_plan_at_once=1)
     assert (settled.lost, settled.doubled, settled.different) == (0, 0, 0)
