@@ -50,7 +50,7 @@ def network() -> nn.Module:
     return found["convolutional"]().eval().requires_grad_(False)
 
 
-def scores(precision: str, loss: str = "pseudo_label") -> dict[str, np.ndarray]:
+def scorer_and_batch(precision: str, loss: str = "pseudo_label") -> tuple[Scorer, pa.Table]:
     spec = JobSpec.model_validate(
         {
             "output": "table",
@@ -69,8 +69,12 @@ def scores(precision: str, loss: str = "pseudo_label") -> dict[str, np.ndarray]:
             "x": pa.array(PIXELS.tolist(), pa.list_(pa.float32())),
         }
     )
-    scorer = Scorer(spec, network(), torch.device("cpu"), [])
-    found = scorer.score(decode_batch(rows, spec))
+    return Scorer(spec, network(), torch.device("cpu"), []), decode_batch(rows, spec)
+
+
+def scores(precision: str, loss: str = "pseudo_label") -> dict[str, np.ndarray]:
+    scorer, batch = scorer_and_batch(precision, loss)
+    found = scorer.score(batch)
     assert found["error_type"].null_count == len(PIXELS), found["error_message"][0]
     assert {p.dtype for p in scorer.model.parameters()} == {torch.float32}
     return {name: found[name].to_numpy() for name in scorer.columns}
@@ -89,6 +93,13 @@ def test_bf16_is_close_to_fp32_and_not_the_same(loss):
     assert len(layers) == 3
     for name in layers:
         assert np.median(np.abs(half[name] / full[name] - 1)) < 0.02
+
+
+def test_the_loss_of_bf16_logits_is_taken_in_float32():
+    scorer, batch = scorer_and_batch("bf16")
+    logits = scorer.logits(scorer.inputs(batch))
+    assert logits.dtype == scorer.loss(logits).dtype == torch.float32
+    assert torch.equal(logits, logits.bfloat16().float())
 
 
 @pytest.mark.parametrize(

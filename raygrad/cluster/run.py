@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +60,7 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
         known = units[: len(units) - len(job.fresh)]
         units = [*known, *plan.save(root, job.fresh)]
     mine = [unit for index, unit in enumerate(units) if not options.part or index in options.part]
+    job = replace(job, units=tuple(mine))  # of which a share may fail
     open_units = [unit for unit in mine if unit.path not in job.done]
     retried = {unit.path: job.retried[unit.path] for unit in mine if unit.path in job.retried}
     to_score = [*open_units, *(unit for unit in mine if unit.path in retried)]
@@ -88,7 +90,7 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
                 with (
                     hold as before,
                     ray_session(options.address, options.verbose, stream),
-                    _failures(summary.log),
+                    _failures(f"in {summary.log}"),
                 ):
                     _tell_of_takeover(before, options)
                     _score(job, to_score, summary, interrupts, options)
@@ -111,7 +113,7 @@ def _settled(job: Job, options: Options) -> Job:
     from raygrad.cluster.placement import capacity, refuse_unplaceable
 
     stream = io.StringIO()  # before the table is claimed, there is no place for a log
-    with ray_session(options.address, options.verbose, stream), _failures("(nothing was begun)"):
+    with ray_session(options.address, options.verbose, stream), _failures("above"):
         there = capacity(embedded=options.address is None)
         refuse_unplaceable(job.spec, there)
         size = batch_size.fastest_for(job, there)
@@ -126,8 +128,12 @@ def _settled(job: Job, options: Options) -> Job:
 
 
 @contextlib.contextmanager
-def _failures(log_file: str) -> Iterator[None]:
-    """Turns what Ray wraps several times into its cause; the log has the whole trace."""
+def _failures(trace: str) -> Iterator[None]:
+    """Turns what Ray wraps several times into its cause; the whole trace is logged.
+
+    Args:
+        trace: Where one reads it.
+    """
     from ray.data.exceptions import ExecutionTimeoutError, SystemException
     from ray.exceptions import RayError
 
@@ -135,7 +141,7 @@ def _failures(log_file: str) -> Iterator[None]:
         yield
     except (RayError, ExecutionTimeoutError, SystemException) as error:
         log.error("%s", error)
-        message = f"the job failed: {_cause(error)}\nthe whole trace is in {log_file}"
+        message = f"the job failed: {_cause(error)}\nthe whole trace is {trace}"
         raise JobFailedError(message) from error
 
 

@@ -82,7 +82,7 @@ sys.meta_path.insert(0, Lacking())
     ],
     ids=["none", "an old one", "without a word"],
 )
-def test_a_node_without_raygrad_is_named(node, monkeypatch, tmp_path, module, error, complaint):
+def test_a_node_without_raygrad_is_named(node, monkeypatch, tmp_path, *, module, error, complaint):
     """The driver's own folder comes first in a worker's path, so that only a finder hides it."""
     (tmp_path / "sitecustomize.py").write_text(LACKING.format(module=module, error=error))
     ask = versions._ask
