@@ -187,12 +187,14 @@ class Scorer:
         """Calls the model with a tensor, or with keywords.
 
         Returns:
-            Shape (N, C).
+            Shape (N, C); in float32 after autocast, as losses need it: a rounded log-sum-exp would
+            make all probabilities too large or too small.
         """
         named = {key: value for key, value in inputs.items() if key}
         with self.autocast():
             output = self.model(**named) if named else self.model(inputs[""])
-        return models.logits(output, self.spec.model.logits)
+        found = models.logits(output, self.spec.model.logits)
+        return found.float() if self.spec.precision == "bf16" else found
 
     def autocast(self) -> torch.autocast:
         """What the model is called in: bfloat16 for what bears it, if the spec says so."""

@@ -31,7 +31,7 @@ SIGNATURES = {
         "*memory_bytes=None",
         "*count_other_samples=False",
     ],
-    "raygrad:check": ["model", "loss", "x", "*samples=3", "*targets=None"],
+    "raygrad:check": ["model", "loss", "x", "*samples=3", "*targets=None", "*bound=None"],
     "raygrad:explain": ["collector", "loss", "retain_graph=False"],
     "raygrad:GradientMetricCollector.__call__": ["self", "loss", "retain_graph=False"],
     "raygrad:GradientMetricCollector.reset": ["self"],

@@ -61,7 +61,7 @@ def run(
 
     Running it again scores only what is not yet in the table. The exit codes are in raygrad --help.
     """
-    with exit_codes():
+    with exit_codes(log_format):
         from raygrad import validate
         from raygrad.cli.summary import print_summary
         from raygrad.cluster.options import Options, Part

@@ -13,6 +13,7 @@ import torch
 from raygrad import models, storage
 from raygrad.cluster.actor import pack, unpack
 from raygrad.cluster.placement import Capacity, of_an_actor
+from raygrad.errors import Fault, SpecError
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.spec import JobSpec
 from raygrad.validate import Job
@@ -26,27 +27,46 @@ GAIN = 1.05
 """A larger batch must score so much faster, for it also loses more when a row breaks it."""
 
 
-def settle(job: Job, there: Capacity) -> Job:
-    """The job with a number for its batch size; needs a connection to Ray.
+def settle(job: Job, size: int) -> Job:
+    """The job with a number for its batch size."""
+    return replace(
+        job,
+        spec=job.spec.model_copy(update={"batch_size": size}),
+        identity={**job.identity, "batch_size": size},
+    )
+
+
+def fastest_for(job: Job, there: Capacity) -> int:
+    """Tries sizes where the job's actors will run; needs a connection to Ray.
 
     Args:
         job: Whose spec says auto.
         there: The cluster's capacity.
+
+    Raises:
+        SpecError: If there is no row to try them with.
     """
-    rows = next(rows for group in job.groups for rows in first_rows(group, raw_columns(job.spec)))
-    payload = pack(decode_batch(rows, job.spec))
+    payload = pack(_sound_rows(job))
     wanted = of_an_actor(job.spec, there)
     task = ray.remote(num_cpus=wanted.get("CPU", 0), num_gpus=wanted.get("GPU", 0), max_retries=1)(
         _try_on_device
     )
     if job.spec.actors.accelerator:
         task = task.options(accelerator_type=job.spec.actors.accelerator)
-    size = ray.get(task.remote(job.spec, job.kept, payload))
-    return replace(
-        job,
-        spec=job.spec.model_copy(update={"batch_size": size}),
-        identity={**job.identity, "batch_size": size},
-    )
+    size: int = ray.get(task.remote(job.spec, job.kept, payload))
+    return size
+
+
+def _sound_rows(job: Job) -> pa.Table:
+    """Decoded; rows that the model never sees would make every size look fast."""
+    for group in job.groups:
+        for rows in first_rows(group, raw_columns(job.spec)):
+            batch = decode_batch(rows, job.spec)
+            sound = batch.filter(batch["error_type"].is_null()).replace_schema_metadata(None)
+            if len(sound):
+                return sound
+    message = "auto tries the first rows, and there is none that can be decoded; use a number"
+    raise SpecError([Fault("batch_size", message)], "the job")
 
 
 def _try_on_device(spec: JobSpec, kept: Sequence[pa.Field], payload: bytes) -> int:

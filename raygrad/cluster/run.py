@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from raygrad.cluster.run_log import log_to
 from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.cluster.tolerance import Tolerance
-from raygrad.errors import JobFailedError
+from raygrad.errors import IdentityError, JobFailedError
 from raygrad.plan import Unit
 from raygrad.spec import AUTO
 from raygrad.table import identity, layout, lease, leftovers
@@ -52,13 +53,14 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     summary = Summary(f"{now}-{os.getpid()}", root)
     if job.spec.batch_size == AUTO:
-        job = _settled(job, summary, options)
+        job = _settled(job, options)
     identity.claim(root, job.identity)
     units = list(job.units)
     if job.fresh:
         known = units[: len(units) - len(job.fresh)]
         units = [*known, *plan.save(root, job.fresh)]
     mine = [unit for index, unit in enumerate(units) if not options.part or index in options.part]
+    job = replace(job, units=tuple(mine))  # of which a share may fail
     open_units = [unit for unit in mine if unit.path not in job.done]
     retried = {unit.path: job.retried[unit.path] for unit in mine if unit.path in job.retried}
     to_score = [*open_units, *(unit for unit in mine if unit.path in retried)]
@@ -88,9 +90,9 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
                 with (
                     hold as before,
                     ray_session(options.address, options.verbose, stream),
-                    _failures(summary.log),
+                    _failures(f"in {summary.log}"),
                 ):
-                    _tell_of_takeover(before)
+                    _tell_of_takeover(before, options)
                     _score(job, to_score, summary, interrupts, options)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
@@ -102,23 +104,36 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
     return summary
 
 
-def _settled(job: Job, summary: Summary, options: Options) -> Job:
-    """Finds the batch size of a new table, in a connection to Ray that ends with it."""
+def _settled(job: Job, options: Options) -> Job:
+    """Finds the batch size of a new table, in a connection to Ray that ends with it.
+
+    Of several runs that do so at once, as parts may, the first to claim the table decides.
+    """
     from raygrad.cluster import batch_size
     from raygrad.cluster.placement import capacity, refuse_unplaceable
 
     stream = io.StringIO()  # before the table is claimed, there is no place for a log
-    with ray_session(options.address, options.verbose, stream), _failures("(nothing was begun)"):
+    with ray_session(options.address, options.verbose, stream), _failures("above"):
         there = capacity(embedded=options.address is None)
         refuse_unplaceable(job.spec, there)
-        job = batch_size.settle(job, there)
-    _tell(f"Batches of {job.spec.batch_size} rows are the fastest that fit.")
-    return job
+        size = batch_size.fastest_for(job, there)
+    mine = batch_size.settle(job, size)
+    try:
+        identity.claim(job.spec.output, mine.identity)
+    except IdentityError:
+        found = identity.stored(job.spec.output) or mine.identity
+        return batch_size.settle(job, found["batch_size"])
+    _tell(f"Batches of {size} rows are the fastest that fit.", options)
+    return mine
 
 
 @contextlib.contextmanager
-def _failures(log_file: str) -> Iterator[None]:
-    """Turns what Ray wraps several times into its cause; the log has the whole trace."""
+def _failures(trace: str) -> Iterator[None]:
+    """Turns what Ray wraps several times into its cause; the whole trace is logged.
+
+    Args:
+        trace: Where one reads it.
+    """
     from ray.data.exceptions import ExecutionTimeoutError, SystemException
     from ray.exceptions import RayError
 
@@ -126,19 +141,20 @@ def _failures(log_file: str) -> Iterator[None]:
         yield
     except (RayError, ExecutionTimeoutError, SystemException) as error:
         log.error("%s", error)
-        message = f"the job failed: {_cause(error)}\nthe whole trace is in {log_file}"
+        message = f"the job failed: {_cause(error)}\nthe whole trace is {trace}"
         raise JobFailedError(message) from error
 
 
-def _tell_of_takeover(before: Lease | None) -> None:
+def _tell_of_takeover(before: Lease | None, options: Options) -> None:
     if before is not None:
         why = before.over or "its lease is ignored"
-        _tell(f"Took over from {before}: {why}.")
+        _tell(f"Took over from {before}: {why}.", options)
 
 
-def _tell(line: str) -> None:
+def _tell(line: str, options: Options) -> None:
     log.info(line)
-    Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+    if options.log_format == "text":  # else the log itself goes there
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def _cause(error: Exception) -> str:
@@ -162,7 +178,7 @@ def _score(
 
     there = capacity(embedded=options.address is None)
     for warning in refuse_unplaceable(job.spec, there):
-        _tell(f"Warning: {warning}")
+        _tell(f"Warning: {warning}", options)
     if options.address is not None:
         versions.refuse_other_versions()
     gate = coordinator.start()

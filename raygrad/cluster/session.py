@@ -51,7 +51,7 @@ def ray_session(address: str | None, verbose: bool, log: TextIO) -> Iterator[Non
                     # Workers import user code as the driver did, from its working directory.
                     runtime_env={"env_vars": {"PYTHONPATH": import_path}},
                 )
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except Exception as error:  # Ray raises it bare where a node doesn't start in time
                 where = f"to {address}" if address else "to an embedded Ray"
                 raise JobFailedError(f"can't connect {where}: {error}") from error
         stack.callback(ray.shutdown)

@@ -36,14 +36,15 @@ def refuse_other_versions() -> None:
         except ray.exceptions.GetTimeoutError:
             continue  # it may be starting or going; the job doesn't need every node
         except ray.exceptions.RayTaskError as error:
-            complaints.append(f"{nodes[node]}: {str(error.cause).splitlines()[0]}")
+            cause = str(error.cause) or type(error.cause).__name__
+            complaints.append(f"{nodes[node]}: {cause.splitlines()[0]}")
             continue
         except ray.exceptions.RayError:
             continue
         complaints += [
-            f"{nodes[node]}: {name} {found[name]}, the driver has {wanted[name]}"
+            f"{nodes[node]}: {name} {found.get(name)}, the driver has {wanted[name]}"
             for name in wanted
-            if found[name] != wanted[name]
+            if found.get(name) != wanted[name]
         ]
     if complaints:
         raise ClusterError(

@@ -103,7 +103,7 @@ class _ByIndex(torch.nn.Module):
         super().__init__()
         self.model = scorer.model
         self._inputs, self._where = inputs, scorer.spec.model.logits
-        self._autocast = scorer.autocast
+        self._autocast, self._rounded = scorer.autocast, scorer.spec.precision == "bf16"
 
     def forward(self, rows: Tensor) -> Tensor:
         """Logits of some rows."""
@@ -113,9 +113,11 @@ class _ByIndex(torch.nn.Module):
             for key, value in self._inputs.items()
         }
         named = {key: value for key, value in taken.items() if key}
-        with contextlib.nullcontext() if dtype == torch.float64 else self._autocast():
+        exact = dtype == torch.float64
+        with contextlib.nullcontext() if exact else self._autocast():
             output = self.model(**named) if named else self.model(taken[""])
-        return logits(output, self._where)
+        found = logits(output, self._where)
+        return found if exact or not self._rounded else found.float()
 
 
 def _alone(scorer: Scorer, batch: pa.Table, path: str) -> float | None:

@@ -1,15 +1,20 @@
 """Parts of a plan, sizes of batches, and places for actors: decided without a cluster."""
 
+import contextlib
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
+from raygrad.cluster import run as run_module
 from raygrad.cluster.batch_size import fastest
-from raygrad.cluster.options import Part
+from raygrad.cluster.options import Options, Part
 from raygrad.cluster.placement import Capacity, most_actors, refuse_unplaceable
+from raygrad.cluster.tolerance import Tolerance
 from raygrad.errors import SpecError
 from raygrad.spec import ActorsSpec, JobSpec
+from raygrad.validate import prepare
 
 SMALL, LARGE = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 4.0, "accelerator_type:L4": 1.0}
 
@@ -100,3 +105,37 @@ class TestPlacement:
         assert most_actors(spec(), Capacity([(SMALL, 1), (LARGE, 3)], True)) == 12
         assert most_actors(spec(), Capacity([(SMALL, 3)], False)) == 6
         assert most_actors(spec(max=2), Capacity([(LARGE, 3)], True)) == 2
+
+
+class TestPartOfARun:
+    """What a run of a part sets out to score, without a Ray."""
+
+    @pytest.fixture
+    def scored(self, monkeypatch):
+        """The jobs and units that would be scored."""
+        calls = []
+        monkeypatch.setattr(run_module, "ray_session", lambda *_: contextlib.nullcontext())
+        monkeypatch.setattr(run_module, "_score", lambda job, units, *_: calls.append((job, units)))
+        return calls
+
+    def test_it_is_of_the_whole_plan_whatever_is_done(self, scored, job_folder):
+        job = prepare(job_folder.spec({"rows_per_file": 3}))
+        names = [unit.path for unit in job.units]
+        assert len(names) == 4
+        done = replace(job, done=frozenset(names[:1]))
+        summary = run_module.run(done, Options(part=Part(1, 2)))
+        run_module.run(prepare("job.yaml"), Options(part=Part(2, 2)))
+        (first, mine), (_, others) = scored
+        assert [unit.path for unit in mine] == [names[2]]
+        assert [unit.path for unit in others] == [names[1], names[3]]
+        assert (summary.rows_before, summary.rows_open) == (3, 3)
+        assert Tolerance(replace(first, spec=halves(first.spec)), "log").most == 3
+
+    def test_a_share_without_units_is_done_at_once(self, scored, job_folder):
+        summary = run_module.run(prepare(job_folder.spec()), Options(part=Part(7, 8)))
+        assert scored == []
+        assert summary.complete
+
+
+def halves(spec: JobSpec) -> JobSpec:
+    return spec.model_copy(update={"max_errors": 0.5})
