@@ -152,6 +152,22 @@ def test_a_stopped_job_finishes_its_units_and_goes_on_with_the_next_attempt(node
     assert len(place.table()) == 640
 
 
+def test_the_commands_of_the_readme(place, nodes):
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    commands = [line.removeprefix("$ ").split() for line in block.splitlines()]
+    assert commands.pop(0)[0] == "export"
+    assert [command[1] for command in commands] == ["submit", "jobs", "logs", "stop"]
+    place.go()
+    identifier = ""
+    for _, *arguments in commands:
+        named = [identifier if word.startswith("raygrad-") else word for word in arguments]
+        done = run(place, nodes, *named)
+        assert done.returncode == 0, done.stdout + done.stderr
+        submitted = re.search(r"Submitted (\S+)\.", done.stderr)
+        identifier = submitted[1] if submitted else identifier
+
+
 def scraped(nodes: dict, table: str) -> dict[str, float]:
     """The metrics of a table, by name, from the ports that Ray tells Prometheus of."""
     found: dict[str, float] = {}
