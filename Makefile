@@ -18,9 +18,9 @@ demo: .venv/bin/raygrad  ## Score known and unknown images with a small network,
 	$(BIN)/raygrad run jobs/demo.yaml
 	$(BIN)/python -m jobs.demo.evaluate
 
-test: .venv/bin/raygrad  ## Run all tests: those without a cluster two at a time, then the others
+test: .venv/bin/raygrad  ## Run all tests, two at a time: those without a cluster first
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cluster" -n 2
-	$(BIN)/pytest -m cluster
+	$(BIN)/pytest -m cluster -n 2 --dist loadfile
 
 lint: .venv/bin/raygrad  ## Check style, types and layers
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from torch import nn
 
 from raygrad.errors import CheckpointError, StorageError
 from raygrad.imports import described
-from raygrad.storage import open_read
+from raygrad.storage import on_this_node
 
 
 def load(model: nn.Module, uri: str, *, key: str | None = None, allow_pickle: bool = False) -> None:
@@ -42,7 +42,7 @@ def load(model: nn.Module, uri: str, *, key: str | None = None, allow_pickle: bo
 
 def _read(uri: str, allow_pickle: bool) -> Any:
     try:
-        with open_read(uri) as stream:
+        with open(on_this_node(uri), "rb") as stream:
             if uri.endswith(".safetensors"):
                 return safetensors.torch.load(stream.read())
             return torch.load(stream, map_location="cpu", weights_only=not allow_pickle)

@@ -44,8 +44,8 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_every_block_is_of_a_kind_that_these_tests_run():
-    assert set(OF_KIND) == {"bash", "python", "yaml", "sql"}
-    assert "make demo" in COMMANDS
+    assert set(OF_KIND) == {"bash", "console", "python", "yaml", "sql"}
+    assert "make demo" in COMMANDS  # console is run by tests/cluster/test_submit.py
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "make demo"])

@@ -28,8 +28,12 @@ class Assembly:
     """
 
     def __init__(self, units: Sequence[Unit]) -> None:
-        self._units = units
+        self.units = units
         self._parts: dict[int, _Parts] = {}
+
+    def __len__(self) -> int:
+        """How many units have come in part."""
+        return len(self._parts)
 
     def add(
         self, unit: int, offset: int, scores: pa.Table, total: int | None = None
@@ -47,7 +51,7 @@ class Assembly:
         """
         parts = self._parts.get(unit)
         if parts is None:
-            parts = self._parts[unit] = _Parts(self._units[unit].rows)
+            parts = self._parts[unit] = _Parts(self.units[unit].rows)
         if parts.total is None:
             parts.total = total
         if offset not in parts.batches:

@@ -38,7 +38,7 @@ class ScoringMetrics:
 
 
 class DriverMetrics:
-    """Of the driver.
+    """Of the driver. Ray shows a gauge once for each time that it is set, so it is set steadily.
 
     Args:
         table: The table's root, a label of all.

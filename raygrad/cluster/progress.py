@@ -34,6 +34,7 @@ class JobProgress:
         rows: How many there are to score, of those that the plan could count.
         console: Where to.
         at_least: Whether there are more, in archives; each is added when it is scored.
+        beat: Called every 10 s.
         why: Says what the job waits for, where no score has come for a minute.
         style: json logs the lines, with their numbers as fields, instead of printing them.
     """
@@ -44,6 +45,7 @@ class JobProgress:
         console: Console,
         *,
         at_least: bool = False,
+        beat: Callable[[], None] = lambda: None,
         why: Callable[[], str] | None = None,
         style: str = "text",
     ) -> None:
@@ -54,7 +56,7 @@ class JobProgress:
         self._first: tuple[float, int] | None = None
         self._last = 0.0
         self._console = console
-        self._why = why
+        self._why, self._beat = why, beat
         self._json = style == "json"
         self._over = threading.Event()
         self._bar = _bar(console) if console.is_terminal and not self._json else None
@@ -118,6 +120,7 @@ class JobProgress:
 
     def _print_lines(self) -> None:
         while not self._over.wait(SECONDS_BETWEEN_LINES):
+            self._beat()
             self._tell_of_stall()
             if self._bar is not None:
                 continue

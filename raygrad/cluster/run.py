@@ -170,6 +170,7 @@ def _score(
     import ray
 
     from raygrad.cluster import coordinator, stall, versions
+    from raygrad.cluster.assembly import Assembly
     from raygrad.cluster.metrics import DriverMetrics
     from raygrad.cluster.pipeline import score_units
     from raygrad.cluster.placement import capacity, refuse_unplaceable
@@ -182,12 +183,14 @@ def _score(
         versions.refuse_other_versions()
     gate = coordinator.start()
     publisher = Publisher(job, summary)
+    assembly = Assembly(units)
     metrics = DriverMetrics(job.spec.output)
     rows, uncounted = plan.count_rows(units)
     progress = JobProgress(
         rows,
         Console(stderr=True),
         at_least=bool(uncounted),
+        beat=lambda: metrics.note(len(assembly) + publisher.unpublished),
         why=lambda: stall.explanation(job.spec, there, gate, lambda: publisher.unpublished),
         style=options.log_format,
     )
@@ -204,9 +207,8 @@ def _score(
     with progress, graceful_interrupts(interrupts, stop):
         fingerprint = job.identity["model"]["fingerprint"]
         dataset = score_units(units, job.spec, job.kept, fingerprint, gate, there=there)
-        for unit, whole in _whole_units(dataset, units, progress, tolerance):
-            publisher.submit(unit, whole)
-            metrics.note(publisher.unpublished)
+        for number, whole in _whole_units(dataset, assembly, progress, tolerance):
+            publisher.submit(units[number], whole)
         publisher.wait(0)
         summary.rate = progress.rate
         summary.interrupted = interrupts.asked and not summary.complete
@@ -219,18 +221,17 @@ def _score(
 
 
 def _whole_units(
-    dataset: Any, units: list[Unit], progress: JobProgress, tolerance: Tolerance
-) -> Iterator[tuple[Unit, pa.Table]]:
+    dataset: Any, assembly: Any, progress: JobProgress, tolerance: Tolerance
+) -> Iterator[tuple[int, pa.Table]]:
+    """Each unit's number, as soon as it is whole, and its rows."""
     from raygrad.cluster.actor import unpack
-    from raygrad.cluster.assembly import Assembly
 
-    assembly = Assembly(units)
     for rows in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in rows.to_pylist():
             scores = unpack(row["payload"])
-            planned = units[row["unit"]].rows is not None
+            planned = assembly.units[row["unit"]].rows is not None
             failed = tolerance.note(scores, planned=planned)
             progress.advance(len(scores), failed, planned=planned)
             whole = assembly.add(row["unit"], row["offset"], scores, row["total"])
             if whole is not None:
-                yield units[row["unit"]], whole
+                yield row["unit"], whole

@@ -14,6 +14,7 @@ from raygrad.storage.files import (
     sizes_below,
 )
 from raygrad.storage.location import absolute, is_local, join, protocol, store, within
+from raygrad.storage.node import on_this_node
 from raygrad.storage.options import configure, unknown_options
 from raygrad.storage.publish import create_only, publish
 
@@ -26,6 +27,7 @@ __all__ = [
     "join",
     "list_files",
     "names_below",
+    "on_this_node",
     "open_read",
     "protocol",
     "publish",

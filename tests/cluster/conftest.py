@@ -1,13 +1,11 @@
-"""The fixtures of every end-to-end test, and the table of faults at the end."""
+"""The fixtures of every end-to-end test."""
 
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from ledger import Ledger
+from ledger import LEDGER, Ledger
 from workplace import PAUSES, Workplace
-
-LEDGER = Ledger()
 
 
 @pytest.fixture
@@ -36,9 +34,3 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 @pytest.fixture(scope="session")
 def ledger() -> Ledger:
     return LEDGER
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if LEDGER.entries:
-        terminalreporter.section("faults")
-        terminalreporter.write_line(str(LEDGER))

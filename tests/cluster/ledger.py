@@ -1,10 +1,12 @@
-"""What became of the rows of jobs that faults were injected into."""
+"""What became of the rows of jobs that faults were injected into; a plugin of pytest's, too."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pytest
 from workplace import Workplace
 
 from raygrad.table.verify import verify
@@ -47,12 +49,13 @@ class Ledger:
             sum(found[key] != row for key, row in expected.items() if key in found),
         )
         for fault, times in faults.items():
-            mine = self.entries.setdefault(fault.replace("_", " "), Entry())
-            mine.injected += times
-            mine.lost += entry.lost
-            mine.doubled += entry.doubled
-            mine.different += entry.different
+            self.add(fault.replace("_", " "), [times, entry.lost, entry.doubled, entry.different])
         return entry
+
+    def add(self, fault: str, counts: list[int]) -> None:
+        """Adds to a fault's entry."""
+        before = self.entries.get(fault, Entry())
+        self.entries[fault] = Entry(*map(sum, zip(astuple(before), counts, strict=True)))
 
     def __str__(self) -> str:
         lines = [
@@ -71,3 +74,29 @@ def _by_identity(table: pa.Table) -> dict[tuple[str, int], str]:
     """Rows as texts, in which NaN equals itself and floats show all their digits."""
     rows = table.drop_columns(["source"]).to_pylist()
     return {key: repr(row) for key, row in zip(_identities(table), rows, strict=True)}
+
+
+LEDGER = Ledger()
+"""That of this process's tests."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of pytest-xdist hands its entries over."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = {
+            fault: list(astuple(entry)) for fault, entry in LEDGER.entries.items()
+        }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """The process that started it adds them to its own."""
+    for fault, counts in getattr(node, "workeroutput", {}).get("faults", {}).items():
+        LEDGER.add(fault, counts)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the table of faults, if there were any."""
+    if LEDGER.entries:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(str(LEDGER))

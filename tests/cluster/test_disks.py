@@ -21,7 +21,7 @@ run() { "$RAYGRAD" run job.yaml > "$1.out" 2> "$1.err"; echo $? > "$1.code"; }
 mount -o remount,ro table
 run readonly
 mount -o remount,rw table
-head -c $((1024 * (1024 - 68))) /dev/zero > table/ballast
+head -c $((1024 * (1024 - 88))) /dev/zero > table/ballast
 run full
 ls -R table/scores > published
 rm table/ballast
