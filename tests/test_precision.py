@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from raygrad.errors import IdentityError
+from raygrad.persample.check import BOUNDS, DEFAULT_BOUND
 from raygrad.scorer import Scorer, decode_batch, use_precision
 from raygrad.spec import JobSpec
 from raygrad.table import identity
@@ -120,7 +121,7 @@ def test_the_jobs_check_passes_in_bf16(job_folder):
     assert job.spec.precision == "bf16"
     assert job.check is not None
     alone = try_a_few_rows(job, "job.yaml")
-    assert 1e-5 < alone < 0.1, "in bfloat16, which has two or three digits"
+    assert BOUNDS[torch.float32] < alone < DEFAULT_BOUND
 
 
 def test_another_precision_is_another_identity(job_folder):
@@ -136,7 +137,8 @@ def bf16_job(folder) -> dict:
     """A job of the network above; the same at each call in one folder."""
     folder.write("data/a.parquet", x=pa.array(PIXELS[:10].tolist(), pa.list_(pa.float32())))
     (folder.root / "convolutional.py").write_text(NETWORK)
-    torch.save(network().state_dict(), folder.root / "convolutional.pt")
+    steep = {name: 5 * value for name, value in network().state_dict().items()}
+    torch.save(steep, folder.root / "convolutional.pt")
     return {
         "model": {"factory": "convolutional:convolutional", "checkpoint": "convolutional.pt"},
         "metrics": {"all": METRICS},
