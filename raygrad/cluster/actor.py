@@ -86,11 +86,20 @@ class ScoringActor:
         if self._wary:  # they may kill this process, each within its own attempt
             yield from ((batch, None) for batch in batches)
             return
-        inputs = self._scorer.upload(batches[0]) if batches else None
+        inputs = self._uploaded(batches[0]) if batches else None
         for batch, after in zip_longest(batches, batches[1:]):
-            coming = None if after is None else self._scorer.upload(after)
+            coming = None if after is None else self._uploaded(after)
             yield batch, inputs
             inputs = coming
+
+    def _uploaded(self, batch: pa.Table) -> Any:
+        """None where the device is full; scoring then copies the inputs itself, or its rows."""
+        import torch
+
+        try:
+            return self._scorer.upload(batch)
+        except torch.OutOfMemoryError:
+            return None
 
     def _score(self, unit: int, offset: int, batch: pa.Table, inputs: Any) -> pa.Table:
         began = time.perf_counter()

@@ -142,7 +142,10 @@ class JobProgress:
             return
         self._told = now
         try:
-            self.say(f"No score for {now - max(self._last, self._began):.0f} s; {self._why()}.")
+            line = f"No score for {now - max(self._last, self._began):.0f} s; {self._why()}."
+            self.say(line)
+            if not self._json:
+                log.info(line)  # a terminal's lines are gone by the time that somebody asks
         except Exception as error:  # noqa: BLE001 - what only explains must not end a job
             log.warning("can't tell what the job waits for: %s", error)
 
