@@ -106,21 +106,22 @@ def spark(root: Path) -> dict[str, Any]:
     """Spark: ``predict_batch_udf`` on one local core."""
     from pyspark.ml.functions import predict_batch_udf
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import DoubleType, FloatType, StructField, StructType
 
     def load() -> Callable[..., Any]:
         scorer = Scorer(str(root))
-        return lambda x: np.stack(scorer.scores(x), axis=1)
+        return lambda x: dict(zip(("msp", "at"), scorer.scores(x), strict=True))
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
     context = session.config("spark.driver.host", "127.0.0.1").getOrCreate()
+    both = StructType([StructField("msp", FloatType()), StructField("at", DoubleType())])
     predict = predict_batch_udf(
-        load, return_type="array<double>", batch_size=BATCH, input_tensor_shapes=[[FEATURES]]
+        load, return_type=both, batch_size=BATCH, input_tensor_shapes=[[FEATURES]]
     )
     started = time.perf_counter()
     rows = context.read.parquet(str(root / "in"))
-    both = rows.select(predict("x").alias("both"))
-    scored = both.selectExpr("cast(both[0] as float) as msp", "both[1] as at")
+    scored = rows.select(predict("x").alias("both")).select("both.*")
     scored.write.parquet(str(root / "spark"))
     seconds = time.perf_counter() - started
     context.stop()
