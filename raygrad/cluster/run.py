@@ -51,7 +51,8 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
     started = time.monotonic()
     root = job.spec.output
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    summary = Summary(f"{now}-{os.getpid()}", root)
+    part = f"-{options.part}" if options.part else ""  # processes of two containers may be alike
+    summary = Summary(f"{now}-{os.getpid()}{part}", root)
     if job.spec.batch_size == AUTO:
         job = _settled(job, options)
     identity.claim(root, job.identity)
