@@ -13,7 +13,7 @@ from raygrad.storage.files import (
     read_bytes,
     sizes_below,
 )
-from raygrad.storage.location import absolute, is_local, join, protocol, store, within
+from raygrad.storage.location import absolute, filesystem, is_local, join, protocol, store, within
 from raygrad.storage.node import on_this_node
 from raygrad.storage.options import configure, unknown_options
 from raygrad.storage.publish import create_only, publish
@@ -23,6 +23,7 @@ __all__ = [
     "absolute",
     "configure",
     "create_only",
+    "filesystem",
     "is_local",
     "join",
     "list_files",

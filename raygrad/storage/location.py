@@ -58,6 +58,12 @@ def resolve(uri: str) -> tuple[Any, str]:
     return filesystem, path
 
 
+def filesystem(uri: str) -> Any:
+    """A file system of its own for a library that reads the URI without retries of ours."""
+    shared, _ = resolve(uri)
+    return type(shared)(*shared.storage_args, skip_instance_cache=True, **shared.storage_options)
+
+
 def is_s3(filesystem: Any) -> bool:
     """Whether it speaks S3, as AWS and many other stores do."""
     return "s3" in _protocols(filesystem)

@@ -1,0 +1,172 @@
+"""Rows of a table that a command works on: all of them, a partition's, or those that SQL picks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raygrad import storage
+from raygrad.errors import TableError
+from raygrad.table import hive, layout, reader
+
+ROWS_AT_ONCE = 1 << 17
+
+
+@dataclass(frozen=True)
+class Score:
+    """A column of scores.
+
+    Attributes:
+        name: The column.
+        definition: What it is, in words.
+        high: What its high values mean, ``in-distribution`` or ``out-of-distribution``; None where
+            neither the paper nor the table's author says so.
+    """
+
+    name: str
+    definition: str
+    high: str | None
+
+
+class Rows:
+    """Some rows of a table.
+
+    Args:
+        uri: A table's root, its ``scores/`` folder, one of the partitions below it, or a copy that
+            ``raygrad export`` made.
+        where: An SQL condition over the table's columns and Hive keys; all rows by default.
+
+    Raises:
+        TableError: If there are no score files, or if the condition is no SQL for this table.
+
+    Example:
+        >>> rows = Rows("s3://bucket/table/scores/dataset=mnist", "label < 8")
+        >>> rows.columns(["fc_l1"])["fc_l1"].mean()
+    """
+
+    def __init__(self, uri: str, where: str | None = None) -> None:
+        self.uri, self.where = uri.rstrip("/"), where
+        names = storage.names_below(self.uri)
+        inner = layout.scores("")
+        below = {name.removeprefix(f"{inner}/") for name in names if name.startswith(f"{inner}/")}
+        self.folder = storage.absolute(layout.scores(self.uri) if below else self.uri)
+        self.files = sorted(name for name in below or names if _is_score_file(name))
+        if not self.files:
+            raise TableError(f"{uri} holds no score files; name a table, or a partition of one")
+        try:
+            self.connection = self._connect()
+        except duckdb.Error as error:
+            raise TableError(f"{self} can't be read: {error}") from error
+
+    def __str__(self) -> str:
+        return self.uri if self.where is None else f"{self.uri} where {self.where}"
+
+    @cached_property
+    def footer(self) -> Mapping[str, Any]:
+        """What the first of the files says of model, metrics and versions."""
+        with storage.open_read(storage.join(self.folder, self.files[0])) as stream:
+            return reader.footer_in(self.files[0], pq.read_metadata(stream)).metadata
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """The columns of scores, in the table's order.
+
+        Raises:
+            TableError: If the files don't define them, so that no job wrote them.
+        """
+        defined = self.footer.get("scores")
+        if not defined:
+            raise TableError(f"{self.uri}: the files don't say what their scores mean")
+        return {
+            name: Score(name, found["definition"], found["high"])
+            for name, found in defined.items()
+            if name in self.names
+        }
+
+    @cached_property
+    def names(self) -> list[str]:
+        """All columns, and the Hive keys."""
+        return [str(name) for name in self.connection.sql("FROM every_row LIMIT 0").columns]
+
+    def require(self, names: Sequence[str]) -> None:
+        """Refuses columns that aren't there.
+
+        Raises:
+            TableError: If one is missing; says which there are.
+        """
+        for name in names:
+            if name not in self.names:
+                raise TableError(
+                    f'{self.uri} has no column "{name}"; it has {", ".join(self.names)}'
+                )
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Runs SQL in which ``selected`` stands for these rows, and ``every_row`` for all."""
+        return self.connection.sql(query)
+
+    def count(self) -> int:
+        """How many rows there are, those with errors included."""
+        ((count,),) = self.sql("SELECT count(*) FROM selected").fetchall()
+        return int(count)
+
+    def batches(self, names: Sequence[str], *, scored: bool = True) -> Iterator[pa.RecordBatch]:
+        """Streams columns in the table's order, so that memory doesn't grow with the rows.
+
+        Args:
+            names: The columns.
+            scored: Leaves the rows out that have an error instead of scores.
+        """
+        self.require(names)
+        only = "WHERE error_type IS NULL" if scored else ""
+        found = self.sql(f"SELECT {', '.join(map(quoted, names))} FROM selected {only}")
+        yield from found.to_arrow_reader(ROWS_AT_ONCE)
+
+    def columns(self, names: Sequence[str], *, scored: bool = True) -> dict[str, Any]:
+        """Whole columns as NumPy arrays; float32 scores stay float32, nulls become NaN."""
+        parts: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in names}
+        for batch in self.batches(names, scored=scored):
+            for name in names:
+                parts[name].append(batch.column(name).to_numpy(zero_copy_only=False))
+        return {
+            name: np.concatenate(found) if found else np.zeros(0, np.float32)
+            for name, found in parts.items()
+        }
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        connection.execute("SET enable_progress_bar = false")
+        if not storage.is_local(self.folder):
+            connection.register_filesystem(storage.filesystem(self.folder))
+        connection.execute(f"CREATE VIEW every_row AS {self._every_row()}")
+        connection.execute(f"CREATE VIEW selected AS FROM every_row WHERE ({self.where or True})")
+        return connection
+
+    def _every_row(self) -> str:
+        """Files that have the same Hive keys are read together; DuckDB refuses others."""
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for name in self.files:
+            uri = storage.join(self.folder, name)
+            alike.setdefault(tuple(hive.values(name)), []).append(literal(uri))
+        return " UNION ALL BY NAME ".join(
+            f"FROM read_parquet([{', '.join(uris)}], hive_partitioning = true)"
+            for uris in alike.values()
+        )
+
+
+def quoted(name: str) -> str:
+    """A column's name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _is_score_file(name: str) -> bool:
+    return name.endswith(".parquet") and not any(p.startswith(("_", ".")) for p in name.split("/"))
