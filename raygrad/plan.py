@@ -206,8 +206,8 @@ def save(root: str, units: Sequence[Unit]) -> list[Unit]:
             columns = map(pa.array, zip(*some, strict=True), schema.PLAN.types)
             writer.write_table(pa.table(list(columns), schema=schema.PLAN))
     uri = storage.join(layout.plan(root), f"{units[0].generation:04d}.parquet")
-    storage.publish(uri, buffer.getvalue().to_pybytes(), layout.scratch(root))
-    return _load_file(uri)
+    created = storage.publish(uri, buffer.getvalue().to_pybytes(), layout.scratch(root))
+    return list(units) if created else _load_file(uri)
 
 
 def load(root: str) -> list[Unit]:

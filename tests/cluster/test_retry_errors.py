@@ -1,39 +1,15 @@
 """`raygrad run --retry-errors` after a fault that has passed: the table of a run without faults."""
 
-import pyarrow.parquet as pq
 import pytest
-from workplace import png
 
 from raygrad.table.verify import verify
 
 pytestmark = pytest.mark.cluster
 
-TRANSFORM = """
-import os
-
-import numpy as np
-
-FLAG = os.path.join(os.path.dirname(__file__), "storage_is_down")
-
-
-def fragile(image):
-    pixels = np.array(image, np.uint8)[None]
-    if pixels[0, 0, 0] == 255 and os.path.exists(FLAG):
-        raise ConnectionError("storage is down")
-    return pixels
-"""
-
 
 @pytest.fixture
 def fragile(workplace):
-    """Rows 30 and 90 of the first file fail while a flag is there."""
-    (workplace.folder / "transforms.py").write_text(TRANSFORM)
-    images = [image.as_py() for image in pq.read_table(workplace.folder / "inputs")["image"]]
-    for row in (30, 90):
-        workplace.images[row, 0, 0] = 255
-        images[row] = png(workplace.images[row])
-    workplace.write_inputs(images)
-    workplace.spec["input"]["image"]["transform"] = "transforms:fragile"
+    workplace.fail_while_down(30, 90)
     return workplace
 
 

@@ -137,7 +137,8 @@ def test_a_stopped_job_finishes_its_units_and_goes_on_with_the_next_attempt(node
     assert 0 < metrics["rows_total"] <= 640
     assert metrics["batch_seconds_count"] > 0
     stopping = start(place, nodes, "stop", identifier)
-    time.sleep(3)
+    wait_until(lambda: "Stopping:" in run(place, nodes, "logs", identifier).stdout, process)
+    time.sleep(1)  # the gate closes right after
     place.go()
     _, err = stopping.communicate(timeout=120)
     assert f"{identifier} is STOPPED" in err

@@ -133,6 +133,21 @@ class Model(torch.nn.Module):
 SEGFAULT, KILL, RAISE, NAN, NO_MEMORY, WRONG_SHAPE, WAIT, WAIT_TO_SCORE = range(255, 247, -1)
 """As in `faulty`."""
 
+FRAGILE = """
+import os
+
+import numpy as np
+
+FLAG = os.path.join(os.path.dirname(__file__), "storage_is_down")
+
+
+def fragile(image):
+    pixels = np.array(image, np.uint8)[None]
+    if pixels[0, 0, 0] == 255 and os.path.exists(FLAG):
+        raise ConnectionError("storage is down")
+    return pixels
+"""
+
 PAUSES = {30: WAIT, 230: WAIT_TO_SCORE}
 """Rows that hold a reader and an actor up until :meth:`Workplace.go`.
 
@@ -205,6 +220,16 @@ class Workplace:
     def waiting(self, what: str) -> list[int]:
         """The processes that have waited for `go` with a row to be decoded or scored."""
         return [int(path.suffix[1:]) for path in self.folder.glob(f"{what}.*")]
+
+    def fail_while_down(self, *rows: int) -> None:
+        """Some rows can't be decoded while there is a file ``storage_is_down``."""
+        (self.folder / "transforms.py").write_text(FRAGILE)
+        images = [image.as_py() for image in pq.read_table(self.folder / "inputs")["image"]]
+        for row in rows:
+            self.images[row, 0, 0] = 255
+            images[row] = png(self.images[row])
+        self.write_inputs(images)
+        self.spec["input"]["image"]["transform"] = "transforms:fragile"
 
     def wait_after(self, rows: int) -> None:
         """The actor's model waits once it has seen so many rows, until :meth:`go`."""

@@ -68,6 +68,25 @@ def _is_sound(info: dict) -> bool:
     return info["type"] == "directory" or info["size"] > 0
 
 
+def test_retried_rows_replace_the_files_that_hold_their_errors(job):
+    job.fail_while_down(30, 90)
+    job.bucket.put(str(job.folder / "inputs"), f"{job.root}/", recursive=True)
+    flag = job.folder / "storage_is_down"
+    flag.touch()
+    first = job.run()
+    assert first.returncode == 0, first.stderr
+    assert "errors  2" in first.stdout
+    before = job.published()
+    flag.unlink()
+    retried = job.run("--retry-errors")
+    assert retried.returncode == 0, retried.stderr
+    assert "retried 2 of 2 rows with errors, 2 have scores now" in retried.stdout
+    after = job.published()
+    assert len([name for name in after if after[name] != before[name]]) == 2
+    assert job.scores()["error_type"].null_count == 256
+    assert job.command("verify", f"{job.uri}/table").returncode == 0
+
+
 def test_options_in_the_spec_reach_every_process_and_are_never_shown(job):
     """The environment has no credentials at all here."""
     job.spec["storage"] = {
