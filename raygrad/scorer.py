@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -84,6 +84,18 @@ def fail_to_decode(rows: pa.Table, spec: JobSpec, error: Exception) -> pa.Table:
     return batch.replace_schema_metadata(None)
 
 
+class Upload(NamedTuple):
+    """Inputs on their way to the device.
+
+    Attributes:
+        inputs: The model's arguments by keyword.
+        done: What comes after them in the stream that copies; None where nothing is waited for.
+    """
+
+    inputs: dict[str, Tensor]
+    done: torch.cuda.Event | None = None
+
+
 class Scorer:
     """A model replica with its collector.
 
@@ -119,25 +131,26 @@ class Scorer:
         use_precision(spec.precision)
         self._copies = _stream(device) if device.type == "cuda" else None
 
-    def upload(self, batch: pa.Table) -> dict[str, Tensor]:
+    def upload(self, batch: pa.Table) -> Upload:
         """Starts to copy a batch's inputs to the device, beside what is being computed there.
 
         Returns:
             What :meth:`score` takes.
         """
         if self._copies is None:
-            return self.inputs(batch)
+            return Upload(self.inputs(batch))
         with torch.cuda.stream(self._copies):
-            return self.inputs(batch)
+            inputs = self.inputs(batch)
+            return Upload(inputs, self._copies.record_event())
 
-    def score(self, batch: pa.Table, inputs: dict[str, Tensor] | None = None) -> pa.Table:
+    def score(self, batch: pa.Table, upload: Upload | None = None) -> pa.Table:
         """Scores a decoded batch; rows that fail get nulls and an error.
 
         A batch that fails as a whole is scored row by row, to find the culprit.
 
         Args:
             batch: As :func:`decode_batch` makes it.
-            inputs: What :meth:`upload` gave for it.
+            upload: What :meth:`upload` gave for it.
 
         Returns:
             One row a row, in order, as :func:`raygrad.table.schema.scores` says.
@@ -147,7 +160,7 @@ class Scorer:
             RefusedModelError: If the model can't be differentiated sample by sample.
         """
         good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
-        inputs = self.inputs(batch) if inputs is None else self._uploaded(inputs)
+        inputs = self.inputs(batch) if upload is None else self._arrived(upload)
         values = np.zeros((len(batch), len(self.columns)))
         scored = np.zeros(len(batch), bool)
         errors: list[BaseException | None] = [None] * len(batch)
@@ -201,14 +214,14 @@ class Scorer:
         bf16 = self.spec.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
 
-    def _uploaded(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Waits, on the device alone, for copies that another stream makes."""
-        if self._copies is not None:
+    def _arrived(self, upload: Upload) -> dict[str, Tensor]:
+        """Waits, on the device alone, for this upload; later ones may be on their way."""
+        if upload.done is not None:
             here = torch.cuda.current_stream(self.device)
-            here.wait_stream(self._copies)
-            for tensor in inputs.values():
+            here.wait_event(upload.done)
+            for tensor in upload.inputs.values():
                 tensor.record_stream(here)
-        return inputs
+        return upload.inputs
 
     def _inputs(self, batch: pa.Table, keyword: str, rows: np.ndarray[Any, Any]) -> Tensor:
         field = self.spec.input[keyword]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from raygrad.cli.exits import exit_codes
+from raygrad.cli.exits import FAILED, INTERRUPTED, exit_codes
 
 _ADDRESS = click.option(
     "--address",
@@ -96,13 +96,16 @@ def jobs(*, address: str | None) -> None:
         if not found:
             click.echo("The cluster has no raygrad jobs.")
             return
-        table = Table("job", "status", "started", "took", box=box.SIMPLE_HEAD)
+        table = Table(box=box.SIMPLE_HEAD)
+        for name in ("job", "status", "started", "took"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("table and options", overflow="fold")
         for job in found:
             began, took = "", ""
             if job.started:
                 began = f"{datetime.fromtimestamp(job.started):%Y-%m-%d %H:%M}"
                 took = f"{(job.ended or time.time()) - job.started:,.0f} s"
-            table.add_row(job.id, job.status, began, took)
+            table.add_row(job.id, job.status, began, took, f"{job.table} {job.options}")
         Console().print(table)
 
 
@@ -134,21 +137,21 @@ def stop(*, job: str, address: str | None) -> None:
     with exit_codes():
         from raygrad.cluster import submit as cluster
 
-        _stop(cluster.connect(address), job)
+        sys.exit(_stop(cluster.connect(address), job))
 
 
 def _follow(client: Any, job: str, *, asking: bool = True) -> int:
     from raygrad.cluster import submit as cluster
 
     write: Callable[[str], None] = lambda piece: click.echo(piece, nl=False)  # noqa: E731
-    while True:
-        try:
-            return cluster.follow(client, job, write)
-        except KeyboardInterrupt:
-            if not asking or _detaches(job):
-                click.echo(f"Detached. The job goes on: raygrad logs {job} -f", err=True)
-                return 0
-            return _stop(client, job)
+    try:
+        return cluster.follow(client, job, write)
+    except KeyboardInterrupt:
+        if not asking or _detaches(job):
+            click.echo(f"Detached. The job goes on: raygrad logs {job} -f", err=True)
+            return 0
+        _stop(client, job)
+        return INTERRUPTED
 
 
 def _detaches(job: str) -> bool:
@@ -168,10 +171,15 @@ def _detaches(job: str) -> bool:
 
 
 def _stop(client: Any, job: str) -> int:
+    """Returns the exit code: 1 for a job that isn't over by then."""
     from raygrad.cluster import submit as cluster
     from raygrad.cluster.submit.shipment import STOP_SECONDS
 
     click.echo(f"Stopping {job}; it finishes the units in flight.", err=True)
-    status = cluster.stop(client, job, STOP_SECONDS)
+    try:
+        status = cluster.stop(client, job, STOP_SECONDS)
+    except KeyboardInterrupt:
+        click.echo(f"{job} goes on stopping; see raygrad jobs.", err=True)
+        return INTERRUPTED
     click.echo(f"{job} is {status}.", err=True)
-    return 130
+    return 0 if status in cluster.OVER else FAILED

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from raygrad.cluster import versions
 from raygrad.cluster.attempts import MOST_DEATHS, Watch
 from raygrad.cluster.isolation import row_by_row
 from raygrad.cluster.stages import Stopwatch
@@ -26,13 +27,20 @@ class ScoringActor:
         kept: The passed-through columns.
         fingerprint: That of the driver's model.
         coordinator: Handle of a :class:`raygrad.cluster.coordinator.Coordinator`.
+        driver: The driver's versions.
 
     Raises:
+        ClusterError: If this node's versions are others than the driver's.
         ModelReplicaError: If this replica's weights are others than the driver's.
     """
 
     def __init__(
-        self, spec: JobSpec, kept: Sequence[pa.Field], fingerprint: str, coordinator: Any
+        self,
+        spec: JobSpec,
+        kept: Sequence[pa.Field],
+        fingerprint: str,
+        coordinator: Any,
+        driver: dict[str, str],
     ) -> None:
         import torch
 
@@ -40,6 +48,7 @@ class ScoringActor:
         from raygrad.cluster.metrics import ScoringMetrics
         from raygrad.scorer import Scorer
 
+        versions.refuse_other(driver)
         storage.configure(spec.storage)
         torch.set_num_threads(max(1, int(spec.actors.cpus)))
         model = models.build(spec.model)
@@ -72,8 +81,8 @@ class ScoringActor:
         decoded = [unpack(payload.as_buffer()) for payload in batches["payload"]]
         places = zip(batches["unit"].to_pylist(), batches["offset"].to_pylist(), strict=True)
         payloads = [
-            pack(self._score(*place, batch, inputs))
-            for place, (batch, inputs) in zip(places, self._ahead(decoded), strict=True)
+            pack(self._score(*place, batch, upload))
+            for place, (batch, upload) in zip(places, self._ahead(decoded), strict=True)
         ]
         return batches.set_column(
             batches.schema.get_field_index("payload"),
@@ -82,15 +91,15 @@ class ScoringActor:
         )
 
     def _ahead(self, batches: Sequence[pa.Table]) -> Iterator[tuple[pa.Table, Any]]:
-        """Each batch with its inputs, of which the next ones are on their way to the device."""
+        """Each batch with its upload; that of the next one is on its way."""
         if self._wary:  # they may kill this process, each within its own attempt
             yield from ((batch, None) for batch in batches)
             return
-        inputs = self._uploaded(batches[0]) if batches else None
+        upload = self._uploaded(batches[0]) if batches else None
         for batch, after in zip_longest(batches, batches[1:]):
             coming = None if after is None else self._uploaded(after)
-            yield batch, inputs
-            inputs = coming
+            yield batch, upload
+            upload = coming
 
     def _uploaded(self, batch: pa.Table) -> Any:
         """None where the device is full; scoring then copies the inputs itself, or its rows."""
@@ -101,17 +110,17 @@ class ScoringActor:
         except torch.OutOfMemoryError:
             return None
 
-    def _score(self, unit: int, offset: int, batch: pa.Table, inputs: Any) -> pa.Table:
+    def _score(self, unit: int, offset: int, batch: pa.Table, upload: Any) -> pa.Table:
         began = time.perf_counter()
         with self._stopwatch.stage("scoring"):
-            scores = self._scored(unit, offset, batch, inputs)
+            scores = self._scored(unit, offset, batch, upload)
         failed = len(scores) - scores["error_type"].null_count
         self._metrics.note(len(scores), failed, time.perf_counter() - began)
         return scores
 
-    def _scored(self, unit: int, offset: int, batch: pa.Table, inputs: Any) -> pa.Table:
+    def _scored(self, unit: int, offset: int, batch: pa.Table, upload: Any) -> pa.Table:
         if not self._wary:
-            return self._scorer.score(batch, inputs)
+            return self._scorer.score(batch, upload)
         with self._watch.attempt("score", unit, offset) as deaths:
             if deaths < MOST_DEATHS:
                 return self._scorer.score(batch)

@@ -1,18 +1,21 @@
 """``batch_size: auto``: the fastest size that fits, tried where the actors will run."""
 
+import contextlib
 import os
 import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import ray
 import torch
 
 from raygrad import models, storage
+from raygrad.cluster import stall
 from raygrad.cluster.actor import pack, unpack
-from raygrad.cluster.placement import Capacity, of_an_actor
+from raygrad.cluster.placement import Capacity, most_actors, of_an_actor
 from raygrad.errors import Fault, SpecError
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.spec import JobSpec
@@ -21,7 +24,8 @@ from raygrad.validate.first_rows import first_rows
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 MEMORY_SHARE = 0.5
-"""Of the device's free memory; what fragments, and what other rows need more, takes the rest."""
+"""Of an actor's part of the free memory; what fragments, and what other rows need more, takes the
+rest."""
 
 GAIN = 1.05
 """A larger batch must score so much faster, for it also loses more when a row breaks it."""
@@ -36,12 +40,13 @@ def settle(job: Job, size: int) -> Job:
     )
 
 
-def fastest_for(job: Job, there: Capacity) -> int:
+def fastest_for(job: Job, there: Capacity, tell: Callable[[str], None]) -> int:
     """Tries sizes where the job's actors will run; needs a connection to Ray.
 
     Args:
         job: Whose spec says auto.
         there: The cluster's capacity.
+        tell: Is given a line about what is waited for, each minute.
 
     Raises:
         SpecError: If there is no row to try them with.
@@ -53,7 +58,11 @@ def fastest_for(job: Job, there: Capacity) -> int:
     )
     if job.spec.actors.accelerator:
         task = task.options(accelerator_type=job.spec.actors.accelerator)
-    size: int = ray.get(task.remote(job.spec, job.kept, payload))
+    tried = task.remote(job.spec, job.kept, payload, _share(job.spec, there))
+    while not ray.wait([tried], timeout=stall.SECONDS)[0]:
+        why = stall.lacking_node(job.spec, there) or "a node starts a process, or tries sizes"
+        tell(f"No batch size yet; {why}.")
+    size: int = ray.get(tried)
     return size
 
 
@@ -69,7 +78,7 @@ def _sound_rows(job: Job) -> pa.Table:
     raise SpecError([Fault("batch_size", message)], "the job")
 
 
-def _try_on_device(spec: JobSpec, kept: Sequence[pa.Field], payload: bytes) -> int:
+def _try_on_device(spec: JobSpec, kept: Sequence[pa.Field], payload: bytes, share: float) -> int:
     storage.configure(spec.storage)
     torch.set_num_threads(max(1, int(spec.actors.cpus)))
     device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
@@ -83,7 +92,7 @@ def _try_on_device(spec: JobSpec, kept: Sequence[pa.Field], payload: bytes) -> i
         scorer.score(batch)
         return time.perf_counter() - began
 
-    return fastest(seconds, _memory(device))
+    return fastest(seconds, _memory(device, share))
 
 
 def fastest(seconds: Callable[[int], float], memory: Callable[[], float]) -> int:
@@ -91,7 +100,7 @@ def fastest(seconds: Callable[[int], float], memory: Callable[[], float]) -> int
 
     Args:
         seconds: How long a batch of so many rows takes.
-        memory: The share of the free memory that is taken by now.
+        memory: The share of the memory for it that is taken by now.
 
     Returns:
         The size that scores the most rows a second; the smaller of two that are about alike.
@@ -113,13 +122,30 @@ def fastest(seconds: Callable[[int], float], memory: Callable[[], float]) -> int
     return best
 
 
-def _memory(device: torch.device) -> Callable[[], float]:
+def _share(spec: JobSpec, there: Capacity) -> float:
+    """An actor's part of a device, or of a node's memory, that it may share with others."""
+    wanted = of_an_actor(spec, there)
+    if gpus := wanted.get("GPU"):
+        return min(1.0, gpus)
+    return 1 / max(1, min(there.most_on_one_node(wanted), most_actors(spec, there)))
+
+
+def _memory(device: torch.device, share: float) -> Callable[[], float]:
+    """How much of its part of the memory this process has taken since now, from 0 to 1."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return lambda: torch.cuda.max_memory_reserved(device) / free
+        return lambda: torch.cuda.max_memory_reserved(device) / (free * share)
+    free, before = _free(), _peak()
+    return lambda: (_peak() - before) / (max(1, free) * share)
+
+
+def _free(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that the machine has free, or its container may still take."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    before = _peak()
-    return lambda: (_peak() - before) / free
+    with contextlib.suppress(OSError, ValueError):  # no limit is the word max
+        most = int((cgroup / "memory.max").read_text())
+        free = min(free, most - int((cgroup / "memory.current").read_text()))
+    return free
 
 
 def _peak() -> float:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from raygrad.cluster import versions
 from raygrad.cluster.actor import ScoringActor
 from raygrad.cluster.placement import DECODE_CPUS, Capacity, most_actors, of_an_actor
 from raygrad.cluster.reader import read_and_decode
@@ -69,8 +70,8 @@ def score_units(
         )
         .map_batches(
             ScoringActor,
-            fn_constructor_args=(spec, tuple(kept), fingerprint, coordinator),
-            batch_size=1,
+            fn_constructor_args=(spec, tuple(kept), fingerprint, coordinator, versions.here()),
+            batch_size=None,  # a block of some batches: the next one is copied while one is scored
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
                 min_size=spec.actors.min,

@@ -1,6 +1,7 @@
 """Whether a job's actors and readers find a place, now or once the cluster has grown."""
 
-import sys
+import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,12 @@ from raygrad.spec import JobSpec
 
 DECODE_CPUS = 0.4
 """Beside an actor's 0.5 it lets two CPUs run one actor and three readers, with no deadlock."""
+
+NODE_GROUPS = "RAYGRAD_NODE_GROUPS"
+"""The driver's environment: what an autoscaler may start, which Ray doesn't tell a job.
+
+A JSON list of ``{"resources": {"CPU": 6, "GPU": 1}, "max": 8}``; ``raygrad k8s render`` sets it.
+"""
 
 Resources = dict[str, float]
 
@@ -34,21 +41,20 @@ class Capacity(NamedTuple):
         """For how many processes, each on one node, there is room."""
         return sum(count * _fit(node, wanted) for node, count in self.nodes)
 
+    def most_on_one_node(self, wanted: Resources) -> int:
+        """For how many processes the roomiest node has room."""
+        return max((_fit(node, wanted) for node, _ in self.nodes), default=0)
+
 
 def capacity(*, embedded: bool) -> Capacity:
-    """Of this machine, or of a cluster with its autoscaler's maxima."""
+    """Of this machine, or of a cluster: its nodes, or what :data:`NODE_GROUPS` says they can be."""
     alive = [(node["Resources"], 1.0) for node in ray.nodes() if node["Alive"]]
     if embedded:
         return Capacity(alive, False)
-    # Ray's own autoscalers for its data pipelines read it there, too: there is no public call.
-    config = ray._private.state.state.get_cluster_config()
-    if config is None or not config.node_group_configs:
-        return Capacity(alive, None)
-    groups = [
-        (dict(group.resources), group.max_count if group.max_count >= 0 else sys.maxsize)
-        for group in config.node_group_configs
-    ]
-    return Capacity(groups, True)
+    if groups := os.environ.get(NODE_GROUPS):
+        nodes = [(dict(group["resources"]), float(group["max"])) for group in json.loads(groups)]
+        return Capacity(nodes, True)
+    return Capacity(alive, None)
 
 
 def gpus_per_actor(spec: JobSpec, there: Capacity) -> float:
@@ -87,7 +93,7 @@ def refuse_unplaceable(spec: JobSpec, there: Capacity) -> list[str]:
     faults = list(_misfits(spec, there))
     if faults and there.grows is not None:
         raise SpecError(faults, "the job")
-    return [f"{fault}. Unless the cluster grows, the job waits for ever." for fault in faults]
+    return [f"{fault}. The job waits until the cluster has grown." for fault in faults]
 
 
 def _misfits(spec: JobSpec, there: Capacity) -> Iterator[Fault]:
@@ -120,10 +126,7 @@ def _listed(nodes: Sequence[tuple[Resources, float]]) -> str:
     alike: dict[str, float] = dict.fromkeys((_plain(node) for node, _ in nodes), 0.0)
     for node, count in nodes:
         alike[_plain(node)] += count
-    return "; ".join(
-        f"{'any number' if count >= sys.maxsize else f'{count:g}'} of {node}"
-        for node, count in alike.items()
-    )
+    return "; ".join(f"{count:g} of {node}" for node, count in alike.items())
 
 
 def _plain(node: Resources) -> str:

@@ -110,14 +110,17 @@ def _settled(job: Job, options: Options) -> Job:
 
     Of several runs that do so at once, as parts may, the first to claim the table decides.
     """
-    from raygrad.cluster import batch_size
+    from raygrad.cluster import batch_size, versions
     from raygrad.cluster.placement import capacity, refuse_unplaceable
 
     stream = io.StringIO()  # before the table is claimed, there is no place for a log
     with ray_session(options.address, options.verbose, stream), _failures("above"):
         there = capacity(embedded=options.address is None)
-        refuse_unplaceable(job.spec, there)
-        size = batch_size.fastest_for(job, there)
+        for warning in refuse_unplaceable(job.spec, there):
+            _tell(f"Warning: {warning}", options)
+        if options.address is not None:
+            versions.refuse_other_versions()
+        size = batch_size.fastest_for(job, there, lambda line: _tell(line, options))
     mine = batch_size.settle(job, size)
     try:
         identity.claim(job.spec.output, mine.identity)
@@ -198,11 +201,12 @@ def _score(
     tolerance = Tolerance(job, summary.log)
 
     def stop() -> None:
+        begun = ray.get(gate.close.remote())
         progress.say(
             "Stopping: finishing the units in flight. Press Ctrl-C again to stop at once; "
             "they would then be scored anew by the next run."
         )
-        if ray.get(gate.close.remote()) == 0:
+        if begun == 0:
             signal.raise_signal(signal.SIGINT)  # there is nothing in flight to wait for
 
     with progress, graceful_interrupts(interrupts, stop):

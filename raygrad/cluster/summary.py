@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 
 from raygrad import storage
@@ -62,12 +63,14 @@ class Summary:
 
     @property
     def open_log(self) -> str:
-        """Where it is written: in a local table at once, else first in the working directory."""
-        return self.log if storage.is_local(self.table) else os.path.abspath(f"{self.run}.log")
+        """Where it is written: in a local table at once, else first in the temporary folder."""
+        if storage.is_local(self.table):
+            return self.log
+        return os.path.join(tempfile.gettempdir(), f"raygrad-{self.run}.log")
 
     def save_log(self) -> None:
-        """Moves the log of a remote table from the working directory to the table."""
-        if self.open_log != self.log:
+        """Moves the log of a remote table from the temporary folder to the table."""
+        if self.open_log != self.log and os.path.exists(self.open_log):
             with open(self.open_log, "rb") as stream:
                 storage.publish(self.log, stream.read(), layout.scratch(self.table))
             os.unlink(self.open_log)

@@ -55,6 +55,25 @@ def refuse_other_versions() -> None:
         )
 
 
+def refuse_other(wanted: dict[str, str]) -> None:
+    """Asks this process, of a node that may have come after the others were asked.
+
+    Raises:
+        ClusterError: If it has other versions than the driver.
+    """
+    found = here()
+    different = [
+        f"{name} {found.get(name)}, the driver has {wanted[name]}"
+        for name in wanted
+        if found.get(name) != wanted[name]
+    ]
+    if different:
+        raise ClusterError(
+            f"node {ray.util.get_node_ip_address()} has {'; '.join(different)}; use one image for "
+            "all nodes, or install what differs with --pip or --uv"
+        )
+
+
 def _on(node: str) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node, soft=False)
 

@@ -14,6 +14,12 @@ PACKAGE = "transformers"
 WEIGHTS = (".safetensors", ".bin")
 
 
+def folder_of(factory: str) -> str | None:
+    """The folder that a spec's ``huggingface:NAME`` means; None for an id, or another factory."""
+    kind, _, name = factory.partition(":")
+    return name if kind == "huggingface" and os.path.isdir(name) else None
+
+
 def make(
     name: str, *, pretrained: bool | None = None, architecture: str | None = None, **arguments: Any
 ) -> Made:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from raygrad.errors import Fault
+from raygrad.factories import huggingface
 
 _CREDENTIAL = re.compile(
     r"^key$|^username$|secret|token|passw|credential|(access|account|private|customer)_?key"
@@ -48,9 +49,14 @@ def local_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         paths = source["path"] if isinstance(source["path"], list) else [source["path"]]
         for path in paths:
             yield from _relative_faults(f"sources[{index}].path", path)
-    checkpoint = document["model"].get("checkpoint")
-    if checkpoint is not None:
-        yield from _relative_faults("model.checkpoint", checkpoint)
+    model = document["model"]
+    places = {
+        "model.checkpoint": model.get("checkpoint"),
+        "model.factory": huggingface.folder_of(model["factory"]),
+    }
+    for place, path in places.items():
+        if path is not None:
+            yield from _relative_faults(place, path)
 
 
 def _relative_faults(place: str, path: str) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
 """From a job's spec to its manifests: what an overlay holds, with the job's names and size."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from raygrad.spec import load
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 ELASTIC_ANNOTATION = "kueue.x-k8s.io/elastic-job"
+NODE_GROUPS = "RAYGRAD_NODE_GROUPS"
+"""As in :mod:`raygrad.cluster.placement`, which imports Ray."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ def render(path: str, settings: Settings) -> str:
         pods=group["maxReplicas"],
     )
     _set_size(group, size)
+    head = rayjob["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    head["env"] = [*head["env"], {"name": NODE_GROUPS, "value": _node_groups(size)}]
     _set_queue(rayjob, settings)
     rendered = [_named(o, settings) for o in found]
     actors = {**(document.get("actors") or {}), **size.actors}
@@ -105,6 +110,12 @@ def _set_size(group: dict[str, Any], size: workers.Size) -> None:
         amounts.pop(workers.GPU, None)
         if size.gpus:
             amounts[workers.GPU] = str(size.gpus)
+
+
+def _node_groups(size: workers.Size) -> str:
+    """For the job, which counts what its cluster can have: Ray doesn't tell it."""
+    resources = {"CPU": size.cpus, **({"GPU": size.gpus} if size.gpus else {})}
+    return json.dumps([{"resources": resources, "max": size.pods}])
 
 
 def _set_queue(rayjob: dict[str, Any], settings: Settings) -> None:

@@ -32,6 +32,12 @@ def gpu_faults(actors: ActorsSpec, overlay: str, pod_gpus: int) -> Iterator[Faul
         )
     if gpus > 1 and gpus != int(gpus):
         yield Fault("actors.gpus", f"got {gpus:g}; use a whole number, or a fraction below 1")
+    if actors.accelerator:
+        yield Fault(
+            "actors.accelerator",
+            f'got "{actors.accelerator}", which no autoscaler on Kubernetes knows of; leave it '
+            "out, and choose the nodes by a nodeSelector in an overlay of your own",
+        )
     if actors.max is not None and actors.max < actors.min:
         yield Fault("actors.max", f"got {actors.max}; use {actors.min}, that is min, or more")
 

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -61,9 +62,14 @@ class Lease:
         return cls(run, socket.gethostname(), os.getpid(), _namespace(), token, now, now, part)
 
     @property
+    def is_here(self) -> bool:
+        """Whether the run's process would be one of those that this one sees."""
+        return (self.host, self.namespace) == (socket.gethostname(), _namespace())
+
+    @property
     def over(self) -> str | None:
         """Why the run can't be at work any more; None if it is."""
-        if (self.host, self.namespace) == (socket.gethostname(), _namespace()) and _gone(self.pid):
+        if self.is_here and _gone(self.pid):
             return "its process is gone"
         if datetime.now(UTC) - self.beat > STALE:
             return f"it gave no sign of life for {_ago(self.beat)}"
@@ -119,7 +125,7 @@ def held(
     before = read(root, part)
     others = [read(root)] if part else of_parts(root)
     for other in (before, *others):
-        if other is None or other.over is not None or ignore:
+        if other is None or ignore or not _goes_on(root, other):
             continue
         raise TableBusyError(
             f"another run is at work on {root}:\n  {other}\nwait for it; if it is dead, its lease "
@@ -138,6 +144,22 @@ def held(
         ) from None
     finally:
         heartbeat.stop()
+
+
+def _goes_on(root: str, lease: Lease) -> bool:
+    """Whether a run is at work; of one on another machine, whether it beats once more.
+
+    A driver that is started anew elsewhere, as Kubernetes does, is there before the lease of the
+    lost one is stale.
+    """
+    while lease.over is None:
+        there = read(root, lease.part)
+        if there is None:
+            return False
+        if lease.is_here or there != lease:
+            return True
+        time.sleep(BEAT.total_seconds() / 5)
+    return False
 
 
 class _Heartbeat:

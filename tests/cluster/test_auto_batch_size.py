@@ -64,7 +64,7 @@ def test_of_two_runs_that_settle_it_at_once_the_first_decides(job_folder, monkey
     job = prepare(job_folder.spec(AUTO))
     other = settle(job, 32)
 
-    def overtaken(job, there):
+    def overtaken(job, there, tell):
         identity.claim(job.spec.output, other.identity)
         return 64
 

@@ -1,16 +1,23 @@
 """Parts of a plan, sizes of batches, and places for actors: decided without a cluster."""
 
 import contextlib
-import sys
+import json
 from dataclasses import replace
 
 import pytest
+import ray
 import torch
 
 from raygrad.cluster import run as run_module
-from raygrad.cluster.batch_size import fastest
+from raygrad.cluster.batch_size import _free, _share, fastest
 from raygrad.cluster.options import Options, Part
-from raygrad.cluster.placement import Capacity, most_actors, refuse_unplaceable
+from raygrad.cluster.placement import (
+    NODE_GROUPS,
+    Capacity,
+    capacity,
+    most_actors,
+    refuse_unplaceable,
+)
 from raygrad.cluster.tolerance import Tolerance
 from raygrad.errors import SpecError
 from raygrad.spec import ActorsSpec, JobSpec
@@ -60,6 +67,23 @@ class TestBatchSize:
         assert fastest(seconds, lambda: 0) == 64
 
 
+class TestMemory:
+    def test_actors_that_share_a_device_or_node_share_its_memory(self):
+        there = Capacity([(SMALL, 1), (LARGE, 2)], False)
+        assert _share(spec(gpus=0.25), there) == 0.25
+        assert _share(spec(gpus=2.0), there) == 1
+        assert _share(spec(gpus=0.0, cpus=2.0), there) == 1 / 8
+        assert _share(spec(gpus=0.0, cpus=2.0, max=3), there) == 1 / 3
+
+    def test_a_containers_limit_counts(self, tmp_path):
+        unlimited = _free(tmp_path)
+        (tmp_path / "memory.current").write_text("1000\n")
+        (tmp_path / "memory.max").write_text("max\n")
+        assert _free(tmp_path) > 1 << 20 < unlimited
+        (tmp_path / "memory.max").write_text("51000\n")
+        assert _free(tmp_path) == 50_000
+
+
 class TestPlacement:
     def test_what_fits_is_let_through(self):
         assert refuse_unplaceable(spec(min=2, gpus=2.0), Capacity([(LARGE, 1)], False)) == []
@@ -89,12 +113,21 @@ class TestPlacement:
             refuse_unplaceable(spec(cpus=4.0, gpus=1.0), apart)
 
     def test_an_autoscaler_that_can_grow_is_believed(self):
-        grown = Capacity([(SMALL, 1), (LARGE, sys.maxsize)], True)
+        grown = Capacity([(SMALL, 1), (LARGE, 1000)], True)
         assert refuse_unplaceable(spec(min=1000, gpus=1.0), grown) == []
 
     def test_what_nobody_knows_is_a_warning(self):
         (warning,) = refuse_unplaceable(spec(gpus=1.0), Capacity([(SMALL, 2)], None))
-        assert "the cluster now has 2 of 4 CPU, 0 GPU. Unless the cluster grows" in warning
+        assert "the cluster now has 2 of 4 CPU, 0 GPU. The job waits until" in warning
+
+    def test_what_may_come_is_read_from_the_environment(self, monkeypatch):
+        monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 0.0}}])
+        assert capacity(embedded=False).grows is None
+        groups = [{"resources": {"CPU": 6, "GPU": 1}, "max": 8}]
+        monkeypatch.setenv(NODE_GROUPS, json.dumps(groups))
+        found = capacity(embedded=False)
+        assert (found.grows, found.total("GPU"), found.total("CPU")) == (True, 8, 48)
+        assert capacity(embedded=True).total("CPU") == 0
 
     def test_fractions_of_a_gpu_are_of_one_gpu_each(self):
         assert refuse_unplaceable(spec(min=8, gpus=0.5), Capacity([(LARGE, 1)], False)) == []

@@ -58,11 +58,15 @@ class TestLine:
                 == 1
             )
 
-    def test_while_scores_come_nothing_is_said(self):
+    def test_while_scores_come_nothing_is_said(self, monkeypatch):
+        monkeypatch.setattr(stall, "SECONDS", 10)
+        moment = [0.0]
+        monkeypatch.setattr(progress.time, "monotonic", lambda: moment[0])
         out = io.StringIO()
         with JobProgress(40, Console(file=out), why=lambda: pytest.fail("asked")) as shown:
             for _ in range(60):
                 shown.advance(1, 0)
+                moment[0] += 5
                 time.sleep(0.01)
         assert "60 of 40 rows" in out.getvalue()
         assert "No score" not in out.getvalue()
@@ -118,7 +122,13 @@ class Coordinator:
             "no node yet: none of 2 has 2 CPU, 0.5 GPU for an actor",
         ),
         (Capacity([], False), 0, None, "no node yet: none of 0 has"),
-        (ROOM, 0, Coordinator(units=3), "no actor is ready yet: nodes have room"),
+        (ROOM, 0, Coordinator(units=3), "no actor is ready yet: its process is starting"),
+        (
+            ROOM,
+            0,
+            Coordinator(units=3),
+            "no actor is ready yet: it needs 0.5 CPU, and 0.2 of the cluster's 4 are free; other",
+        ),
         (
             ROOM,
             0,
@@ -146,6 +156,9 @@ def test_each_cause_is_named(monkeypatch, now, unpublished, coordinator, expecte
     spec = JobSpec.model_construct(actors=ActorsSpec(**gpus))
     monkeypatch.setattr(stall, "capacity", lambda embedded: now)
     monkeypatch.setattr(ray, "get", lambda references, timeout: references)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    free = 0.2 if "of the cluster's" in expected else 4.0
+    monkeypatch.setattr(ray, "available_resources", lambda: {"CPU": free})
     found = stall.explanation(spec, ROOM, coordinator, lambda: unpublished)
     assert found.startswith(expected)
     assert "\n" not in found

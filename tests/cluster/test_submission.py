@@ -2,11 +2,12 @@
 
 from types import SimpleNamespace
 
+import aiohttp
 import pytest
 from workplace import Workplace
 
 from raygrad.cluster.submit import Shipment, submit
-from raygrad.cluster.submit.following import follow
+from raygrad.cluster.submit.following import RECONNECTIONS, follow
 from raygrad.cluster.submit.submission import name_of
 from raygrad.errors import ClusterError, SpecError
 from raygrad.spec import load
@@ -62,6 +63,8 @@ def test_the_first_attempt_runs_the_spec_from_the_working_directory(place):
     found = submit(client, Shipment("job.yaml"), ["--retry-errors"])
     (sent,) = client.sent
     assert sent["entrypoint"] == "python -m raygrad run job.yaml --address auto --retry-errors"
+    assert sent["metadata"]["options"] == "--retry-errors"
+    assert sent["metadata"]["table"] == str(place.folder / "table")
     assert found.id == sent["submission_id"] == f"{stem('--retry-errors')}-1"
     assert not found.attached
     assert sent["runtime_env"]["working_dir"] == str(place.folder)
@@ -122,6 +125,17 @@ def test_paths_of_this_machine_are_refused_with_all_other_faults(place):
     assert client.sent == []
 
 
+def test_a_folder_of_weights_of_this_machine_is_refused(place):
+    (place.folder / "topics").mkdir()
+    place.spec["model"] = {"factory": "huggingface:topics"}
+    place.write_spec()
+    with pytest.raises(SpecError, match=r"model\.factory: topics is relative to this machine's"):
+        submit(Client(), Shipment("job.yaml"))
+    place.spec["model"] = {"factory": "huggingface:an-organisation/topics"}
+    place.write_spec()
+    assert submit(Client(), Shipment("job.yaml")).status == "PENDING"
+
+
 def test_a_spec_beside_the_working_directory_is_refused(place, tmp_path_factory):
     elsewhere = str(tmp_path_factory.mktemp("code"))
     with pytest.raises(SpecError, match=r"isn't within .* set --working-dir"):
@@ -148,19 +162,22 @@ def test_a_cluster_that_refuses_is_quoted(place):
 class Following:
     """A job whose log comes in pieces, and whose connection breaks as often as it is told."""
 
-    def __init__(self, pieces, breaks, status="SUCCEEDED", code=0):
+    def __init__(self, pieces, breaks, status="SUCCEEDED", code=0, *, error=None, closes=0):
         self.pieces, self.breaks = pieces, breaks
         self.status, self.code = status, code
+        self.error = error or RuntimeError("WebSocket connection closed unexpectedly")
+        self.closes = closes
 
     async def tail_job_logs(self, identifier):
         for index, piece in enumerate(self.pieces):
             if self.breaks and self.breaks[0] == index:
                 self.breaks.pop(0)
-                raise RuntimeError("WebSocket connection closed unexpectedly")
+                raise self.error
             yield piece
 
     def get_job_status(self, identifier):
-        return SimpleNamespace(value=self.status)
+        self.closes -= 1
+        return SimpleNamespace(value=self.status if self.closes < 0 else "RUNNING")
 
     def get_job_info(self, identifier):
         return SimpleNamespace(driver_exit_code=self.code, message="no space\non the node")
@@ -176,6 +193,34 @@ def test_a_log_is_passed_on_once_even_if_the_connection_breaks(breaks):
     written = []
     assert follow(Following(["ab", "cde", "f"], breaks), "x", written.append) == 0
     assert "".join(written) == "abcdef"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.WSServerHandshakeError(None, (), status=502),
+        ConnectionResetError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_dashboard_that_goes_away_and_comes_back_is_waited_for(error):
+    written = []
+    assert follow(Following(["ab", "c"], [1, 0, 0], error=error), "x", written.append) == 0
+    assert "".join(written) == "abc"
+
+
+def test_a_connection_that_is_closed_again_and_again_is_opened_again():
+    written = []
+    closing = Following(["ab", "c"], [], closes=2 * RECONNECTIONS)
+    assert follow(closing, "x", written.append) == 0
+    assert "".join(written) == "abc"
+
+
+def test_a_cluster_that_stays_away_is_given_up_with_its_last_error():
+    gone = Following(["ab"], [0] * 100, error=aiohttp.ServerDisconnectedError("gone"))
+    with pytest.raises(ClusterError, match="no longer answers about x: gone; the job may go on"):
+        follow(gone, "x", print)
 
 
 @pytest.mark.parametrize(

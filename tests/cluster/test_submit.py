@@ -138,7 +138,6 @@ def test_a_stopped_job_finishes_its_units_and_goes_on_with_the_next_attempt(node
     assert metrics["batch_seconds_count"] > 0
     stopping = start(place, nodes, "stop", identifier)
     wait_until(lambda: "Stopping:" in run(place, nodes, "logs", identifier).stdout, process)
-    time.sleep(1)  # the gate closes right after
     place.go()
     _, err = stopping.communicate(timeout=120)
     assert f"{identifier} is STOPPED" in err

@@ -53,6 +53,13 @@ def test_another_version_is_named_with_both(node, monkeypatch):
     assert "--pip or --uv; --ship-raygrad sends raygrad" in cure
 
 
+def test_a_node_that_comes_later_is_refused_by_its_actor(node):
+    mine = versions.here()
+    versions.refuse_other(mine)
+    with pytest.raises(ClusterError, match=rf"node {node} has torch .*, the driver has 1\.0\.0;"):
+        versions.refuse_other({**mine, "torch": "1.0.0"})
+
+
 def test_what_a_node_does_not_tell_is_other_too(node, monkeypatch):
     """An older raygrad there may not name all that this one does."""
     mine = versions.here()

@@ -1,5 +1,6 @@
 """`raygrad k8s render` prints the sound manifests of one job, or all reasons why it can't."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from manifest_checks import complaints, nightly_rayjobs, of_kind, pods
 
 from raygrad.cli import main
+from raygrad.cluster.placement import NODE_GROUPS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"
 IMAGE = "registry.example/team/raygrad:0.1.0-gpu"
@@ -147,6 +149,11 @@ def test_workers_follow_the_actors(case, job):
     for amounts in resources.values():
         assert (amounts["cpu"], amounts.get("nvidia.com/gpu")) == (cpus, gpus)
     assert told.items() <= told_actors(objects).items()
+    (rayjob,) = of_kind(objects, "RayJob")
+    head = rayjob["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    (groups,) = [json.loads(v["value"]) for v in head["env"] if v["name"] == NODE_GROUPS]
+    expected = {"CPU": int(cpus), **({"GPU": int(gpus)} if gpus else {})}
+    assert groups == [{"resources": expected, "max": pods_most}]
     assert complaints(objects) == []
 
 
@@ -226,7 +233,7 @@ def test_all_faults_come_at_once(job):
             output="table",
             sources=[{"path": ["data/*.parquet", "@list.txt", "/data/there.parquet"]}],
             model={"factory": "m:f", "checkpoint": "weights.pt"},
-            actors={"min": 4, "max": 2, "gpus": 1.5},
+            actors={"min": 4, "max": 2, "gpus": 1.5, "accelerator": "L4"},
         ),
         overlay="cpu-dev",
     )
@@ -238,6 +245,14 @@ def test_all_faults_come_at_once(job):
     assert "  actors.gpus: got 1.5, but overlay cpu-dev has no GPUs; use --overlay gpu-prod" in text
     assert "  actors.gpus: got 1.5; use a whole number, or a fraction below 1" in text
     assert "  actors.max: got 2; use 4, that is min, or more" in text
+    assert '  actors.accelerator: got "L4", which no autoscaler on Kubernetes knows of' in text
+
+
+def test_a_folder_of_weights_is_refused(job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "topics").mkdir()
+    text = refused(job(model={"factory": "huggingface:topics"}))
+    assert '  model.factory: got "topics", which no pod has; use a URI, or an absolute' in text
 
 
 def test_spec_is_checked_first(job):

@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 import pytest
 import yaml
 
+from raygrad.cluster.placement import NODE_GROUPS
 from raygrad.table.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,12 +130,13 @@ def test_job_brings_its_workers_and_is_scored_whole(head, job_folder):
     code = "from raygrad.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, run, spec, *options],
-        env=head,
+        env={**head, NODE_GROUPS: json.dumps([{"resources": {"CPU": 2}, "max": 2}])},
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stderr, "it knows what its cluster can have"
     assert list(verify("table")) == []
     assert ds.dataset("table/scores").count_rows() == 60

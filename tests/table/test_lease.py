@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,11 @@ def of_elsewhere(run: str = "r", seconds_ago: float = 0) -> Lease:
     return replace(Lease.of_this_process(run), host="elsewhere", beat=beat)
 
 
+def of_a_neighbour(run: str) -> Lease:
+    """A process of this machine that lives."""
+    return replace(Lease.of_this_process(run), pid=os.getppid())
+
+
 def write(root: str, found: Lease) -> None:
     lease._write(root, found)
 
@@ -50,8 +56,25 @@ def test_a_lease_is_there_while_a_run_holds_it(root):
     assert lease.read(root) is None
 
 
-def test_an_active_run_keeps_others_out_and_is_named(root):
+@pytest.fixture
+def beating(root, quick) -> Iterator[None]:
+    """A run on another machine that beats."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.001):
+            write(root, of_elsewhere("r1"))
+
     write(root, of_elsewhere("r1"))
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("beating")
+def test_an_active_run_keeps_others_out_and_is_named(root):
     with pytest.raises(TableBusyError) as caught, lease.held(root, "r2", never):
         pytest.fail("got in")
     lines = str(caught.value).splitlines()
@@ -67,6 +90,20 @@ def test_a_lease_without_beats_is_taken_over(root):
     with lease.held(root, "r2", never) as before:
         assert before.run == "r1"
         assert before.over == "it gave no sign of life for 3 min"
+        assert lease.read(root).run == "r2"
+
+
+def test_a_run_that_was_lost_with_its_machine_is_waited_for_until_its_lease_is_stale(root, quick):
+    write(root, of_elsewhere("r1", seconds_ago=lease.STALE.seconds - 0.5))
+    with lease.held(root, "r2", never) as before:
+        assert before.run == "r1"
+        assert before.over is not None
+
+
+def test_a_run_that_ends_while_it_is_waited_for_leaves_the_table_free(root, monkeypatch):
+    write(root, of_elsewhere("r1"))
+    monkeypatch.setattr(lease.time, "sleep", lambda _: lease._remove(root))
+    with lease.held(root, "r2", never):
         assert lease.read(root).run == "r2"
 
 
@@ -150,7 +187,7 @@ def test_a_lease_reads_as_json(tmp_path):
 
 
 def test_parts_let_each_other_work_and_the_whole_waits_for_them(root):
-    write(root, replace(of_elsewhere("r1"), part="1-of-2"))
+    write(root, replace(of_a_neighbour("r1"), part="1-of-2"))
     with lease.held(root, "r2", never, part="2-of-2"):
         assert [found.run for found in lease.of_parts(root)] == ["r1", "r2"]
     for part in ("", "1-of-2"):
@@ -160,6 +197,6 @@ def test_parts_let_each_other_work_and_the_whole_waits_for_them(root):
 
 
 def test_a_part_waits_for_a_run_of_the_whole_table(root):
-    write(root, of_elsewhere("r1"))
-    with pytest.raises(TableBusyError, match="run r1 on elsewhere"):
+    write(root, of_a_neighbour("r1"))
+    with pytest.raises(TableBusyError, match="run r1 on"):
         lease.held(root, "r2", never, part="1-of-2").__enter__()

@@ -6,10 +6,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
+
 from raygrad.errors import ClusterError
 
 SECONDS_BETWEEN_QUESTIONS = 1.0
 RECONNECTIONS = 30
+"""Failures one after the other; a restarted dashboard is back by then."""
+
+OVER = ("SUCCEEDED", "FAILED", "STOPPED")
+"""Ray's names of a job's last status."""
 
 
 def follow(client: Any, submission: str, write: Callable[[str], None]) -> int:
@@ -28,14 +34,16 @@ def follow(client: Any, submission: str, write: Callable[[str], None]) -> int:
     """
     log = _Log(write)
     last: Exception | None = None
-    for _ in range(RECONNECTIONS):
+    failures = 0
+    while failures < RECONNECTIONS:
         try:
             asyncio.run(log.read(client, submission))
             status = client.get_job_status(submission).value
-            if status in ("SUCCEEDED", "FAILED", "STOPPED"):
+            if status in OVER:
                 return _exit_code(client, submission, status, write)
-        except (RuntimeError, OSError) as error:
-            last = error
+            failures = 0  # a proxy closes connections that are silent for long
+        except (RuntimeError, OSError, aiohttp.ClientError) as error:
+            last, failures = error, failures + 1
         time.sleep(SECONDS_BETWEEN_QUESTIONS)
     raise ClusterError(
         f"the cluster no longer answers about {submission}: {last}; the job may go on, see "
@@ -97,7 +105,7 @@ def stop(client: Any, submission: str, seconds: float = 0) -> str:
         until = time.monotonic() + seconds
         while True:
             status = str(client.get_job_status(submission).value)
-            if status in ("SUCCEEDED", "FAILED", "STOPPED") or time.monotonic() > until:
+            if status in OVER or time.monotonic() > until:
                 return status
             time.sleep(SECONDS_BETWEEN_QUESTIONS)
     except RuntimeError as error:

@@ -10,8 +10,12 @@ from typing import Any
 import raygrad
 from raygrad import storage
 from raygrad.errors import Fault, SpecError
+from raygrad.factories import huggingface
 
-EXCLUDES = (".git", ".venv", "__pycache__", "*.pt", "*.pth", "*.safetensors", "*.parquet")
+EXCLUDES = (
+    *(".git", ".venv", "__pycache__"),
+    *("*.pt", "*.pth", "*.ckpt", "*.bin", "*.safetensors", "*.parquet"),
+)
 """Never shipped: checkpoints and data are read from where the spec says, by each node."""
 
 STOP_SECONDS = 600
@@ -86,6 +90,7 @@ def placeless(sections: Mapping[str, Any], output: str | None) -> list[Fault]:
         places += [(f"sources[{index}].path", path) for path in source.path]
     if model := sections.get("model"):
         places.append(("model.checkpoint", model.checkpoint))
+        places.append(("model.factory", huggingface.folder_of(model.factory)))
     return [
         Fault(
             place,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import tenacity
 
+from raygrad.cluster.submit.following import OVER
 from raygrad.cluster.submit.shipment import Shipment, placeless
 from raygrad.errors import ClusterError, SpecError
 from raygrad.spec import load
@@ -27,6 +28,8 @@ class Submission(NamedTuple):
         started: Seconds since the epoch; None while it is pending.
         ended: The same.
         message: What Ray says about it.
+        table: Where its rows go.
+        options: Its options of ``raygrad run``.
     """
 
     id: str
@@ -35,11 +38,13 @@ class Submission(NamedTuple):
     started: float | None = None
     ended: float | None = None
     message: str = ""
+    table: str = ""
+    options: str = ""
 
     @property
     def over(self) -> bool:
         """Whether nothing more will come."""
-        return self.status in ("SUCCEEDED", "FAILED", "STOPPED")
+        return self.status in OVER
 
 
 def submit(
@@ -77,7 +82,11 @@ def submit(
                 entrypoint=shlex.join(command),
                 submission_id=f"{stem}-{number + 1}",
                 runtime_env=shipment.runtime_env(),
-                metadata={"raygrad": "1", "spec": there, "table": output or sections["output"]},
+                metadata={
+                    "raygrad": "1",
+                    "table": output or sections["output"],
+                    "options": shlex.join(arguments),
+                },
             )
             return Submission(found, "PENDING")
         except ValueError as error:  # what is to be sent is too large, or isn't there
@@ -124,7 +133,13 @@ def _ours(job: Any) -> bool:
 def _submission(job: Any) -> Submission:
     started, ended = (time and time / 1000 for time in (job.start_time, job.end_time))
     return Submission(
-        job.submission_id, str(job.status.value), False, started, ended, job.message or ""
+        job.submission_id,
+        str(job.status.value),
+        started=started,
+        ended=ended,
+        message=job.message or "",
+        table=job.metadata.get("table", ""),
+        options=job.metadata.get("options", ""),
     )
 
 
