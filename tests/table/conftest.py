@@ -7,12 +7,18 @@ import pyarrow as pa
 import pytest
 
 from raygrad import plan, storage
+from raygrad.confidence import CONFIDENCE
 from raygrad.plan import Group, Unit
 from raygrad.table import identity, schema
 from raygrad.table.publish import publish_unit
 
 METRICS = {"all": ["l1"]}
-IDENTITY = {"loss": "pseudo_label", "schema_version": 1, "metrics": METRICS}
+IDENTITY = {
+    "loss": {"name": "pseudo_label", "temperature": 1.0, "arguments": {}},
+    "last_layer": None,
+    "schema_version": schema.VERSION,
+    "metrics": METRICS,
+}
 
 
 @dataclass
@@ -33,7 +39,7 @@ class SmallTable:
             "prediction": [None if bad else 1 for bad in errors],
             **{
                 name: [None if bad else 0.5 for bad in errors]
-                for name in ("msp", "max_logit", "energy", "entropy", "all_l1")
+                for name in (*CONFIDENCE, "all_l1")
             },
             "error_stage": ["decode" if bad else None for bad in errors],
             "error_type": ["DecodeError" if bad else None for bad in errors],

@@ -15,8 +15,8 @@ from raygrad.table.retry import replace_unit, with_errors
 from raygrad.table.verify import verify
 
 METADATA = {
-    "identity": {"loss": "pseudo_label", "schema_version": 1, "metrics": {"all": ["l1"]}},
-    "schema_version": 1,
+    "identity": {"loss": "pseudo_label", "schema_version": 2, "metrics": {"all": ["l1"]}},
+    "schema_version": 2,
 }
 
 

@@ -134,7 +134,8 @@ def test_every_fault_of_a_bad_job_comes_in_one_error(job_folder):
     faults = faults_of(job_folder.spec(changes))
     assert {place: message.split(": ")[0] for place, message in faults.items()} == {
         "batch": 'is no key of a spec; did you mean "batch_size"?',
-        "loss": 'got "nll"; use pseudo_label or uniform',
+        "loss": 'got "nll"; use pseudo_label, uniform, confounding, target, exgrad, or your own '
+        "module:function",
         "input.column": 'sources[4] has no column "pixels"; it has x, label',
         "keep[1]": '"prediction" is a column of the table already; rename it in the source',
         "keep[2]": '"label" is a column of the table already; rename it in the source',
@@ -280,7 +281,17 @@ class TestTrials:
 
 
 CHANGES = {
-    "loss": ({"loss": "uniform"}, 'loss: the table has "pseudo_label", this job "uniform"'),
+    "loss": ({"loss": "uniform"}, 'loss.name: the table has "pseudo_label", this job "uniform"'),
+    "temperature": (
+        {"loss": {"name": "pseudo_label", "temperature": 2}},
+        "loss.temperature: the table has 1.0, this job 2.0",
+    ),
+    "arguments of the loss": (
+        {"loss": {"name": "exgrad", "arguments": {"classes": 2}}},
+        "loss.arguments.classes: the table has null, this job 2",
+    ),
+    "label of the target loss": ({"loss": "target"}, 'label: the table has null, this job "label"'),
+    "last layer": ({"last_layer": "fc"}, 'last_layer: the table has null, this job "fc"'),
     "metrics": (
         {"metrics": {"all": ["max"], "fc": ["l2"]}},
         'metrics.all: the table has ["max", "l1"], this job ["max"]',
