@@ -25,7 +25,8 @@ def feature_l1(features: Tensor, logits: Tensor, temperature: float = 1.0) -> Te
 def gradnorm_output(features: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
     r"""The L1 norm of the uniform cross entropy's gradient at the logits: V, the other factor.
 
-    :math:`\frac{1}{C T} \sum_j |C p_j - 1|`, p being the softmax of logits / T.
+    :math:`\frac{1}{C T} \sum_j |C p_j - 1|`, p being the softmax of logits / T. By expm1, since at
+    high temperatures, where p is near 1 / C, their difference loses half its digits.
 
     Args:
         features: Not used.
@@ -35,8 +36,10 @@ def gradnorm_output(features: Tensor, logits: Tensor, temperature: float = 1.0) 
     Returns:
         Shape (N,).
     """
-    p = (logits / temperature).softmax(1)
-    return (p - 1 / p.shape[1]).abs().sum(1) / temperature
+    below = (logits - logits.amax(1, keepdim=True)) / temperature
+    weights = below.expm1()
+    differences = weights - weights.mean(1, keepdim=True)
+    return differences.abs().sum(1) / below.exp().sum(1) / temperature
 
 
 def gradnorm(features: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -13,12 +13,7 @@ from raygrad.table import identity, schema
 from raygrad.table.publish import publish_unit
 
 METRICS = {"all": ["l1"]}
-IDENTITY = {
-    "loss": {"name": "pseudo_label", "temperature": 1.0, "arguments": {}},
-    "last_layer": None,
-    "schema_version": schema.VERSION,
-    "metrics": METRICS,
-}
+IDENTITY = {"loss": "pseudo_label", "schema_version": schema.VERSION, "metrics": METRICS}
 
 
 @dataclass
@@ -37,10 +32,7 @@ class SmallTable:
             "source": [segment.uri] * count,
             "row": range(segment.first_row, segment.first_row + count),
             "prediction": [None if bad else 1 for bad in errors],
-            **{
-                name: [None if bad else 0.5 for bad in errors]
-                for name in (*CONFIDENCE, "all_l1")
-            },
+            **{name: [None if bad else 0.5 for bad in errors] for name in (*CONFIDENCE, "all_l1")},
             "error_stage": ["decode" if bad else None for bad in errors],
             "error_type": ["DecodeError" if bad else None for bad in errors],
             "error_message": ["no image" if bad else None for bad in errors],
