@@ -98,7 +98,7 @@ class LossSpec(Section):
     """What is differentiated. A name alone, as in `loss: uniform`, stands for a section."""
 
     name: LossName = Field(
-        description="One of the losses above; or module:function, yours, from logits (N, C) to one "
+        description="One of the losses below; or module:function, yours, from logits (N, C) to one "
         "loss a sample, (N,)."
     )
     temperature: float = Field(

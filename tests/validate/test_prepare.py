@@ -286,11 +286,6 @@ CHANGES = {
         {"loss": {"name": "pseudo_label", "temperature": 2}},
         "loss.temperature: the table has 1.0, this job 2.0",
     ),
-    "arguments of the loss": (
-        {"loss": {"name": "exgrad", "arguments": {"classes": 2}}},
-        "loss.arguments.classes: the table has null, this job 2",
-    ),
-    "label of the target loss": ({"loss": "target"}, 'label: the table has null, this job "label"'),
     "last layer": ({"last_layer": "fc"}, 'last_layer: the table has null, this job "fc"'),
     "metrics": (
         {"metrics": {"all": ["max"], "fc": ["l2"]}},
@@ -357,6 +352,17 @@ class TestResume:
         start(prepare(job_folder.spec()), published=2)
         sources = [{"path": "./data/../data/a.parquet", "constants": {"dataset": "a"}}]
         assert prepare(job_folder.spec({"sources": sources})).open == []
+
+    def test_arguments_and_label_of_a_loss_are_part_of_the_identity(self, job_folder):
+        loss = {"name": "exgrad", "arguments": {"classes": 2}}
+        start(prepare(job_folder.spec({"loss": loss})))
+        with pytest.raises(IdentityError) as caught:
+            prepare(job_folder.spec({"loss": "target"}))
+        assert [line.strip() for line in str(caught.value).splitlines()[1:-1]] == [
+            'label: the table has null, this job "label"',
+            "loss.arguments.classes: the table has 2, this job null",
+            'loss.name: the table has "exgrad", this job "target"',
+        ]
 
     @pytest.mark.parametrize(("change", "line"), CHANGES.values(), ids=CHANGES)
     def test_another_identity_is_refused_with_a_diff(self, job_folder, change, line):
