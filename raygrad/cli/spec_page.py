@@ -48,8 +48,8 @@ table. With `target`, rows whose label is null or no class of the model are erro
 SCORES = """\
 h is the input of `last_layer`, a torch.nn.Linear that is called once and whose output is what the
 model returns as logits; validate checks that. p is the softmax, for the last layer's scores at
-`loss.temperature` T. They need no backward pass: `gradnorm` equals the metric l1 of the layer's weight
-under `loss: uniform`, `exgrad` that under `loss: exgrad` with all classes."""
+`loss.temperature` T. They need no backward pass: `gradnorm` equals the metric l1 of the layer's
+weight under `loss: uniform`, `exgrad` that under `loss: exgrad` with all classes."""
 
 BAR = "\\|"
 """A bar within a cell of a Markdown table."""
@@ -80,9 +80,9 @@ def page() -> str:
         lines += ["| key | default | meaning |", "|-|-|-|", *_rows(model), ""]
     lines += ["## Losses", "", OWN_LOSS, ""]
     lines += ["| loss | what it is | large gradients mean |", "|-|-|-|"]
-    lines += [
-        f"| `{k}` | {loss.definition} | {_meaning(loss.large)} |" for k, loss in LOSSES.items()
-    ]
+    for name, loss in LOSSES.items():
+        large = loss.large or "not known, to be fitted"
+        lines.append(f"| `{name}` | {loss.definition} | {large} |")
     lines += ["", "## Scores of the forward pass", "", SCORES, ""]
     lines += ["| column | what it is | high values mean |", "|-|-|-|"]
     for name, score in {**CONFIDENCE, **LAST_LAYER}.items():
@@ -107,10 +107,6 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
         else:
             default = f"`{_shown(field.default)}`"
         yield f"| `{name}` | {default} | {field.description or ''} |"
-
-
-def _meaning(direction: str | None) -> str:
-    return direction or "not known, to be fitted"
 
 
 def _shown(value: Any) -> str:
