@@ -18,10 +18,12 @@
     │   ├── NullInputError              the input column is null in this row
     │   ├── DecodeError                 the bytes are no readable image
     │   ├── ShapeError                  the decoded input has another shape than the rest
+    │   ├── LabelError                  the label is null, or no class of the model
     │   └── ProcessDied                 the row kills the process that decodes or scores it
     ├── UnreachedParameterError (a ValueError)   the loss ignores a target, and strict=True
     ├── SamplesInteractError            samples mix on the way, and on_interaction="raise"
     └── RefusedModelError               autograd itself can't differentiate this sample by sample
+        └── LastLayerError              last_layer isn't the linear layer that gives the logits
 
 A class name is what a table's ``error_type`` column holds, so renaming one is a breaking change.
 """
@@ -126,6 +128,10 @@ class ShapeError(RowError):
     """The row's decoded input has an unexpected shape."""
 
 
+class LabelError(RowError):
+    """The loss needs the row's label, which is null or no class of the model."""
+
+
 class ProcessDied(RowError):  # noqa: N818 - it stands in tables, beside the user's own names
     """Decoding or scoring the row kills the process that does it."""
 
@@ -140,3 +146,7 @@ class SamplesInteractError(RaygradError):
 
 class RefusedModelError(RaygradError):
     """The model is of a kind for which per-sample gradients can't be had; says what to do."""
+
+
+class LastLayerError(RefusedModelError):
+    """The layer that a job calls its last doesn't give the logits, or isn't linear."""

@@ -52,6 +52,8 @@ def test_class_names_are_frozen_since_tables_hold_them():
         "IdentityError",
         "ImportPathError",
         "JobFailedError",
+        "LabelError",
+        "LastLayerError",
         "ModelReplicaError",
         "NullInputError",
         "PlanError",

@@ -19,8 +19,30 @@ NAMES = {
         "PNorm",
         "metric_by_name",
     ],
-    "raygrad.losses": ["LOSSES", "pseudo_label_cross_entropy", "uniform_cross_entropy"],
-    "raygrad.confidence": ["CONFIDENCE", "energy", "entropy", "max_logit", "msp"],
+    "raygrad.losses": [
+        "LOSSES",
+        "Loss",
+        "confounding_label_cross_entropy",
+        "likely_label_cross_entropies",
+        "pseudo_label_cross_entropy",
+        "target_cross_entropy",
+        "uniform_cross_entropy",
+    ],
+    "raygrad.confidence": [
+        "CONFIDENCE",
+        "LAST_LAYER",
+        "Score",
+        "energy",
+        "entropy",
+        "exgrad",
+        "feature_l1",
+        "gen",
+        "gradnorm",
+        "gradnorm_output",
+        "margin",
+        "max_logit",
+        "msp",
+    ],
 }
 
 SIGNATURES = {
@@ -51,10 +73,19 @@ SIGNATURES = {
     ],
     "raygrad.metrics:PNorm": ["target_layers", "grad_transform=None", "p=1.0"],
     "raygrad.metrics:metric_by_name": ["name", "targets"],
+    "raygrad.losses:confounding_label_cross_entropy": ["logits"],
+    "raygrad.losses:likely_label_cross_entropies": ["logits", "*classes=10"],
     "raygrad.losses:pseudo_label_cross_entropy": ["logits"],
+    "raygrad.losses:target_cross_entropy": ["logits", "labels"],
     "raygrad.losses:uniform_cross_entropy": ["logits"],
     "raygrad.confidence:energy": ["logits"],
     "raygrad.confidence:entropy": ["logits"],
+    "raygrad.confidence:exgrad": ["features", "logits", "temperature=1.0"],
+    "raygrad.confidence:feature_l1": ["features", "logits", "temperature=1.0"],
+    "raygrad.confidence:gen": ["logits"],
+    "raygrad.confidence:gradnorm": ["features", "logits", "temperature=1.0"],
+    "raygrad.confidence:gradnorm_output": ["features", "logits", "temperature=1.0"],
+    "raygrad.confidence:margin": ["logits"],
     "raygrad.confidence:max_logit": ["logits"],
     "raygrad.confidence:msp": ["logits"],
 }
@@ -95,14 +126,15 @@ def test_signature(path):
 
 
 def test_tables_hold_the_names_that_specs_use():
-    from raygrad.confidence import CONFIDENCE
+    from raygrad.confidence import CONFIDENCE, LAST_LAYER
     from raygrad.losses import LOSSES
     from raygrad.metrics import METRICS
     from raygrad.sources import SOURCES
 
     assert list(METRICS) == ["max", "min", "mean", "std"]
-    assert list(LOSSES) == ["pseudo_label", "uniform"]
-    assert list(CONFIDENCE) == ["msp", "max_logit", "energy", "entropy"]
+    assert list(LOSSES) == ["pseudo_label", "uniform", "confounding", "target", "exgrad"]
+    assert list(CONFIDENCE) == ["msp", "max_logit", "energy", "entropy", "margin", "gen"]
+    assert list(LAST_LAYER) == ["gradnorm", "feature_l1", "gradnorm_output", "exgrad"]
     assert "parquet" in SOURCES
 
 

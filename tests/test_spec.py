@@ -8,7 +8,7 @@ import yaml
 from raygrad.errors import SpecError
 from raygrad.losses import LOSSES
 from raygrad.metrics import METRICS
-from raygrad.spec import JobSpec, load, parse
+from raygrad.spec import JobSpec, LossSpec, load, parse
 
 SOUND = {
     "output": "table",
@@ -42,7 +42,8 @@ def job_of(document: object) -> JobSpec:
 
 def test_the_smallest_spec_gets_the_documented_defaults():
     job = job_of(SOUND)
-    assert job.loss == "pseudo_label"
+    assert job.loss == LossSpec(name="pseudo_label", temperature=1.0, arguments={})
+    assert job.last_layer is None
     assert (job.batch_size, job.rows_per_file, job.max_errors) == (64, 50_000, None)
     assert (job.keep, job.label) == ([], None)
     assert (job.actors.min, job.actors.max, job.actors.cpus, job.actors.gpus) == (
@@ -74,7 +75,26 @@ def test_a_path_and_a_list_of_one_are_the_same(path):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_of_the_table_can_be_named(loss):
-    assert job_of(changed("loss", loss)).loss == loss
+    named = job_of(changed("loss", loss)).loss
+    assert (named.name, named.temperature, named.arguments) == (loss, 1.0, {})
+    assert job_of(changed("loss", {"name": loss})).loss == named
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_target_column_is_the_label_where_the_loss_needs_one(loss):
+    job = job_of({**SOUND, "loss": loss, "label": "y"})
+    assert job.target == ("y" if loss == "target" else None)
+
+
+@pytest.mark.parametrize("temperature", [2, 0.5, 1000])
+def test_a_loss_has_a_temperature_and_arguments(temperature):
+    section = {"name": "my.losses:focal", "temperature": temperature, "arguments": {"gamma": 2}}
+    loss = job_of(changed("loss", section)).loss
+    assert loss.model_dump() == section
+
+
+def test_ones_own_loss_can_be_named_alone():
+    assert job_of(changed("loss", "mine:loss")).loss.name == "mine:loss"
 
 
 @pytest.mark.parametrize("metric", [*METRICS, "l1", "l2", "l0.5", "l10", "linf"])
@@ -138,7 +158,39 @@ BAD = {
         1,
         'actors.gpu: is no key of a spec; did you mean "gpus"?',
     ),
-    "unknown loss": ("loss", "nll", 'loss: got "nll"; use pseudo_label or uniform'),
+    "unknown loss": (
+        "loss",
+        "nll",
+        'loss: got "nll"; use pseudo_label, uniform, confounding, target, exgrad, or your own '
+        "module:function",
+    ),
+    "unknown loss in a section": (
+        "loss",
+        {"name": "nll"},
+        'loss.name: got "nll"; use pseudo_label, uniform, confounding, target, exgrad, or your own '
+        "module:function",
+    ),
+    "unknown key of the loss": (
+        "loss",
+        {"name": "uniform", "temprature": 2},
+        'loss.temprature: is no key of a spec; did you mean "temperature"?',
+    ),
+    "temperature of zero": (
+        "loss",
+        {"name": "uniform", "temperature": 0},
+        "loss.temperature: got 0; input should be greater than 0",
+    ),
+    "infinite temperature": (
+        "loss",
+        {"name": "uniform", "temperature": float("inf")},
+        "loss.temperature: got Infinity; input should be a finite number",
+    ),
+    "a section without a name": ("loss", {"temperature": 2}, "loss.name: is missing"),
+    "no name for the last layer": (
+        "last_layer",
+        "",
+        'last_layer: got ""; string should have at least 1 character',
+    ),
     "unknown metric": (
         "metrics.all",
         ["max", "median"],
@@ -369,7 +421,8 @@ def test_specs_can_not_be_changed_by_accident():
 def test_every_key_of_a_spec_survives_a_round_trip():
     document = {
         **copy.deepcopy(SOUND),
-        "loss": "uniform",
+        "loss": {"name": "uniform", "temperature": 2.0, "arguments": {}},
+        "last_layer": "fc",
         "keep": ["a", "b"],
         "label": "a",
         "actors": {"min": 2, "max": 4, "cpus": 1.0, "gpus": 0.25},

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 TABLE, PICTURE = "demo/table/scores", "demo/histograms.png"
 KNOWN = "mnist"
 UNKNOWN = {"digits_8_9": "near: digits 8 and 9", "photos": "far: photographs"}
-BASELINES = {"msp": -1, "max_logit": -1, "energy": -1, "entropy": 1}
+BASELINES = {"msp": -1, "max_logit": -1, "energy": -1, "entropy": 1, "margin": -1, "gen": 1}
 # Large gradients of the pseudo-label loss are a sign of uncertainty (Oberdiek et al. 2018); the
 # smallest entry is negative, and the mean has no known direction, so it isn't judged.
 GRADIENTS = {

@@ -8,8 +8,9 @@ import click
 
 from raygrad.cli.exits import exit_codes
 
-LOSSES = ("pseudo_label", "uniform")
-"""Those of :mod:`raygrad.losses`, which --help can't import; a test compares them."""
+LOSSES = ("pseudo_label", "uniform", "confounding")
+"""Those of :mod:`raygrad.losses`, which --help can't import, that need nothing but a name; a test
+compares them."""
 
 
 @click.command()

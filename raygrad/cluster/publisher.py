@@ -53,7 +53,12 @@ class Publisher:
             "schema_version": job.identity["schema_version"],
             "identity": job.identity,
             "spec": job.spec.of_the_rows(),
-            "scores": definitions(job.spec.loss, job.spec.metrics),
+            "scores": definitions(
+                job.spec.loss.name,
+                job.spec.metrics,
+                temperature=job.spec.loss.temperature,
+                last_layer=job.spec.last_layer,
+            ),
             "check": job.check,
             "versions": versions.here(),
         }

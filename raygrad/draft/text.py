@@ -9,8 +9,13 @@ import yaml
 from raygrad import factories
 from raygrad.draft.data import Data
 
-METRICS = {"uniform": ["l1"], "pseudo_label": ["max", "min", "mean", "std", "l1", "l2"]}
-"""What is customary for each loss: GradNorm (Huang et al. 2021), and Oberdiek et al. 2018."""
+METRICS = {
+    "pseudo_label": ["max", "min", "mean", "std", "l1", "l2"],
+    "uniform": ["l1"],
+    "confounding": ["l2"],
+}
+"""What is customary for each loss: Oberdiek et al. 2018, GradNorm (Huang et al. 2021), and Lee and
+AlRegib 2020."""
 
 
 class Answers(NamedTuple):
@@ -99,6 +104,7 @@ def _model(answers: Answers) -> Iterator[str]:
     yield _with(f"loss: {answers.loss}", " or ".join(METRICS))
     yield _with("metrics:", "for each module or parameter, or all")
     yield f"  {_yaml(answers.target)}: {_yaml(METRICS[answers.loss])}"
+    yield _with("# last_layer: fc", "the nn.Linear that gives the logits; adds GradNorm")
     yield ""
     yield _with("batch_size: 64", "part of the table's identity: settle it before the first run")
 

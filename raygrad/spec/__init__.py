@@ -7,7 +7,7 @@ is checked by :mod:`raygrad.validate`.
 from raygrad.spec.job import JobSpec
 from raygrad.spec.parsing import load, parse
 from raygrad.spec.schema import json_schema
-from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, SourceSpec
+from raygrad.spec.sections import ActorsSpec, FieldSpec, LossSpec, ModelSpec, SourceSpec
 from raygrad.spec.values import AUTO
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "ActorsSpec",
     "FieldSpec",
     "JobSpec",
+    "LossSpec",
     "ModelSpec",
     "SourceSpec",
     "json_schema",

@@ -5,8 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, Secret
 
-from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, Section, SourceSpec
-from raygrad.spec.values import BatchSize, LossName, MetricNames, RowsOrShare
+from raygrad.spec.sections import (
+    ActorsSpec,
+    FieldSpec,
+    LossSpec,
+    ModelSpec,
+    Section,
+    SourceSpec,
+)
+from raygrad.spec.values import BatchSize, LossName, MetricNames, RowsOrShare, known_loss
 
 
 def _fields_by_keyword(value: Any) -> Any:
@@ -16,6 +23,11 @@ def _fields_by_keyword(value: Any) -> Any:
     ):
         return {"": value}
     return value
+
+
+def _named(value: Any) -> Any:
+    """A loss's name stands for a section."""
+    return {"name": known_loss(value)} if isinstance(value, str) else value
 
 
 class JobSpec(Section):
@@ -37,11 +49,23 @@ class JobSpec(Section):
     metrics: Annotated[dict[str, MetricNames], Field(min_length=1)] = Field(
         description="For each target, a module's or parameter's name or all, its metrics."
     )
-    loss: LossName = Field(
-        "pseudo_label", description="What is differentiated; see the losses above."
+    loss: Annotated[
+        LossSpec, BeforeValidator(_named, json_schema_input_type=LossName | LossSpec)
+    ] = Field(
+        LossSpec.model_validate({"name": "pseudo_label"}),
+        description="What is differentiated: a name, or a section; see loss below.",
+    )
+    last_layer: str | None = Field(
+        None,
+        min_length=1,
+        description="Name of the torch.nn.Linear whose output is the logits, as fc. Its GradNorm "
+        "and ExGrad become columns, from the forward pass alone.",
     )
     keep: list[str] = Field(default_factory=list, description="Columns passed through.")
-    label: str | None = Field(None, description="Column of true classes; validate shows accuracy.")
+    label: str | None = Field(
+        None,
+        description="Column of true classes; validate shows accuracy, and loss: target needs it.",
+    )
     batch_size: BatchSize = Field(
         64,
         description="Rows that the model is called with; auto tries sizes on the device in the "
@@ -63,6 +87,11 @@ class JobSpec(Section):
         default_factory=lambda: ActorsSpec.model_validate({}), description="See actors below."
     )
 
+    @property
+    def target(self) -> str | None:
+        """The column of the labels that the loss needs; None if it needs none."""
+        return self.label if self.loss.takes_labels else None
+
     def of_the_rows(self) -> dict[str, Any]:
         """What the rows depend on, for the table's footers: nothing secret, nothing of this run."""
         return self.model_dump(
@@ -70,7 +99,8 @@ class JobSpec(Section):
             exclude_none=True,
             include={
                 "sources": {"__all__": {"path", "format", "constants"}},
-                **dict.fromkeys(("input", "model", "metrics", "loss", "keep", "label"), True),
-                **dict.fromkeys(("batch_size", "precision", "rows_per_file"), True),
+                **dict.fromkeys(("input", "model", "metrics", "loss", "last_layer"), True),
+                **dict.fromkeys(("keep", "label", "batch_size", "precision"), True),
+                "rows_per_file": True,
             },
         )

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from raygrad.errors import Fault, SpecError
 from raygrad.spec.job import JobSpec
-from raygrad.spec.sections import ActorsSpec, FieldSpec, ModelSpec, SourceSpec
+from raygrad.spec.sections import ActorsSpec, FieldSpec, LossSpec, ModelSpec, SourceSpec
 
 
 def parse(document: Any) -> tuple[dict[str, Any], list[Fault]]:
@@ -94,6 +94,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "sources": SourceSpec,
     "input": FieldSpec,
     "model": ModelSpec,
+    "loss": LossSpec,
     "actors": ActorsSpec,
 }
 

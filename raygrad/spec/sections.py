@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from raygrad.spec.values import IndexOrAttribute, OneOrMore, OneOrTwo
+from raygrad.losses import LOSSES
+from raygrad.spec.values import IndexOrAttribute, LossName, OneOrMore, OneOrTwo
 
 
 class Section(BaseModel):
@@ -91,6 +92,29 @@ class ModelSpec(Section):
     logits: IndexOrAttribute = Field(
         None, description="Index or attribute of the model's output that holds the logits."
     )
+
+
+class LossSpec(Section):
+    """What is differentiated. A name alone, as in `loss: uniform`, stands for a section."""
+
+    name: LossName = Field(
+        description="One of the losses below; or module:function, yours, from logits (N, C) to one "
+        "loss a sample, (N,)."
+    )
+    temperature: float = Field(
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Divides the logits before the loss; that of the last layer's scores, too.",
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the loss."
+    )
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the loss needs the column of true classes."""
+        return self.name in LOSSES and LOSSES[self.name].takes_labels
 
 
 class ActorsSpec(Section):

@@ -8,9 +8,14 @@ from raygrad.losses import LOSSES
 from raygrad.metrics import METRICS, metric_by_name
 
 
-def _known_loss(name: str) -> str:
-    if name not in LOSSES:
-        raise ValueError(f"use {' or '.join(LOSSES)}")
+def known_loss(name: str) -> str:
+    """A loss of the table, or what looks like an import path.
+
+    Raises:
+        ValueError: If it is neither, with what there is.
+    """
+    if name not in LOSSES and ":" not in name:
+        raise ValueError(f"use {', '.join(LOSSES)}, or your own module:function")
     return name
 
 
@@ -57,7 +62,9 @@ BatchSize = Annotated[
 _Positive = Annotated[int, Field(gt=0)]
 
 LossName = Annotated[
-    str, AfterValidator(_known_loss), WithJsonSchema({"type": "string", "enum": list(LOSSES)})
+    str,
+    AfterValidator(known_loss),
+    WithJsonSchema({"anyOf": [{"enum": list(LOSSES)}, {"type": "string", "pattern": ":"}]}),
 ]
 
 MetricName = Annotated[

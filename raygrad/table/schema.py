@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from raygrad.confidence import CONFIDENCE
+from raygrad.confidence import CONFIDENCE, LAST_LAYER
 
-VERSION = 1
+VERSION = 2
 
 IDENTITY_COLUMNS = {"source": pa.string(), "row": pa.int64()}
 ERROR_COLUMNS = {
@@ -19,6 +19,8 @@ FORWARD_COLUMNS = {
     "prediction": pa.int64(),
     **{name: pa.float32() for name in CONFIDENCE},
 }
+LAST_LAYER_COLUMNS = {name: pa.float32() for name in LAST_LAYER}
+"""Those of a table whose spec names its last layer, between the forward-only and the metrics."""
 
 PLAN = pa.schema(
     [
@@ -71,18 +73,28 @@ def score_columns(found: pa.Schema) -> list[str]:
     return [name for name in after if pa.types.is_float32(found.field(name).type)]
 
 
-def reserved(metrics: Mapping[str, Sequence[str]]) -> set[str]:
+def forward_columns(last_layer: str | None) -> dict[str, pa.DataType]:
+    """What a forward pass alone gives, in a table whose spec names that last layer, or none."""
+    return {**FORWARD_COLUMNS, **(LAST_LAYER_COLUMNS if last_layer else {})}
+
+
+def reserved(metrics: Mapping[str, Sequence[str]], last_layer: str | None = None) -> set[str]:
     """The names that passed-through columns and partition keys can't have."""
-    ours = {**IDENTITY_COLUMNS, **FORWARD_COLUMNS, **ERROR_COLUMNS}
+    ours = {**IDENTITY_COLUMNS, **forward_columns(last_layer), **ERROR_COLUMNS}
     return {*ours, *metric_columns(metrics)}
 
 
-def scores(kept: Iterable[pa.Field], metrics: Mapping[str, Sequence[str]]) -> pa.Schema:
+def scores(
+    kept: Iterable[pa.Field],
+    metrics: Mapping[str, Sequence[str]],
+    last_layer: str | None = None,
+) -> pa.Schema:
     """The schema of every score file.
 
     Args:
         kept: The passed-through columns.
         metrics: The spec's metrics by target.
+        last_layer: The spec's last layer, if it names one.
 
     Returns:
         Identity, passed-through, forward-only, metric and error columns; all but the identity
@@ -90,7 +102,7 @@ def scores(kept: Iterable[pa.Field], metrics: Mapping[str, Sequence[str]]) -> pa
     """
     identity = [pa.field(name, kind, nullable=False) for name, kind in IDENTITY_COLUMNS.items()]
     ours = {
-        **FORWARD_COLUMNS,
+        **forward_columns(last_layer),
         **{name: pa.float32() for name in metric_columns(metrics)},
         **ERROR_COLUMNS,
     }

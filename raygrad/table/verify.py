@@ -87,7 +87,7 @@ def _of_columns(file: pq.ParquetFile, identity: dict[str, Any]) -> Iterator[str]
     """The columns are those of the identity, in order; the types of kept ones are the source's."""
     found = file.schema_arrow
     kept = [field for field in found if field.name in identity.get("keep", ())]
-    wanted = schema.scores(kept, identity.get("metrics", {}))
+    wanted = schema.scores(kept, identity.get("metrics", {}), identity.get("last_layer"))
     for name in [name for name in wanted.names if name not in found.names]:
         yield f'lacks the column "{name}"'
     for field in found:

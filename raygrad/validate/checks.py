@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-import torch
 
-from raygrad import models, storage
+from raygrad import storage
 from raygrad.errors import Fault, ImportPathError
 from raygrad.imports import load
 from raygrad.plan import Group
@@ -192,7 +191,8 @@ def channel_faults(keyword: str, field: FieldSpec) -> Iterator[Fault]:
 def name_faults(sections: Sections) -> Iterator[Fault]:
     """Column names that would stand twice in the table, and unfit partition values."""
     metrics, keep = sections.get("metrics", {}), sections.get("keep", [])
-    reserved = schema.reserved(metrics)
+    last_layer = sections.get("last_layer")
+    reserved = schema.reserved(metrics, last_layer)
     for index, name in enumerate(keep):
         if name.lower() in {*reserved, *(before.lower() for before in keep[:index])}:
             message = f'"{name}" is a column of the table already; rename it in the source'
@@ -205,6 +205,9 @@ def name_faults(sections: Sections) -> Iterator[Fault]:
     columns = schema.metric_columns(metrics)
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         yield Fault("metrics", f'two metrics would both be column "{name}"; leave one out')
+    for name in sorted({*columns} & {*schema.forward_columns(last_layer)}):
+        message = f'a metric would be column "{name}", which is the last layer\'s; leave one out'
+        yield Fault("metrics", message)
     sources = sections.get("sources", [])
     for index, source in enumerate(sources):
         for key, complaint in hive.faults(source.constants, {*reserved, *keep}):
@@ -213,18 +216,3 @@ def name_faults(sections: Sections) -> Iterator[Fault]:
             expected = ", ".join(sources[0].constants) or "none"
             message = f"every source needs the same keys in the same order: {expected}"
             yield Fault(f"sources[{index}].constants", message)
-
-
-def target_faults(model: torch.nn.Module, metrics: dict[str, list[str]]) -> Iterator[Fault]:
-    """Targets that the model doesn't have."""
-    for name in metrics:
-        try:
-            target = models.targets(model, name)
-        except LookupError as error:
-            yield Fault(f"metrics.{name}", str(error.args[0]))
-            continue
-        parameters = list(target.parameters()) if isinstance(target, torch.nn.Module) else [target]
-        if not parameters:
-            yield Fault(f"metrics.{name}", f"{type(target).__name__} has no parameters")
-        if not all(parameter.is_floating_point() for parameter in parameters):
-            yield Fault(f"metrics.{name}", "whole-number parameters have no gradient; leave it out")

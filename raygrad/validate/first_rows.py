@@ -13,6 +13,7 @@ from raygrad import plan
 from raygrad.decode import decode
 from raygrad.errors import (
     Fault,
+    LastLayerError,
     RefusedModelError,
     SamplesInteractError,
     ShapeError,
@@ -22,7 +23,7 @@ from raygrad.imports import described
 from raygrad.models import logits
 from raygrad.persample.check import DEFAULT_BOUND, check
 from raygrad.plan import Group
-from raygrad.scorer import Scorer, decode_batch, raw_columns
+from raygrad.scorer import LABELS, Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
 from raygrad.spec import FieldSpec
 from raygrad.validate.job import Job
@@ -78,17 +79,22 @@ def try_a_few_rows(job: Job, path: str) -> float | None:
             try:
                 scores = scorer.score(batch)
             except (SamplesInteractError, RefusedModelError) as error:
-                raise SpecError([Fault("model", str(error))], path) from error
+                place = "last_layer" if isinstance(error, LastLayerError) else "model"
+                raise SpecError([Fault(place, str(error))], path) from error
             if scores["error_type"].null_count:
                 return _alone(scorer, batch, path)
             failures.setdefault(scores["error_stage"][0].as_py(), batch)
     if "score" in failures:
+        place = "model"
         try:
-            scorer.loss(scorer.logits(scorer.inputs(failures["score"])))
+            inputs = scorer.inputs(failures["score"])
+            logits = scorer.logits(inputs)
+            place = "loss"
+            scorer.loss(logits, inputs.get(LABELS))
         except Exception as error:
             trace = "".join(traceback.format_exception(error)[-6:])
             message = f"not one of the first rows can be scored:\n{trace}"
-            raise SpecError([Fault("model", message)], path) from error
+            raise SpecError([Fault(place, message)], path) from error
     if failures:
         (first,) = next(iter(failures.values())).slice(0, 1).to_pylist()
         message = f"not one of the first rows fits; {first['error_type']}: {first['error_message']}"
@@ -97,16 +103,18 @@ def try_a_few_rows(job: Job, path: str) -> float | None:
 
 
 class _ByIndex(torch.nn.Module):
-    """A scorer's model as a function of row numbers, in whatever precision it is cast to."""
+    """A scorer's loss as a function of row numbers, in whatever precision its model is cast to."""
 
     def __init__(self, scorer: Scorer, inputs: dict[str, Tensor]) -> None:
         super().__init__()
         self.model = scorer.model
-        self._inputs, self._where = inputs, scorer.spec.model.logits
+        self._inputs = {key: inputs[key] for key in scorer.spec.input}
+        self._labels, self._where = inputs.get(LABELS), scorer.spec.model.logits
+        self._loss = scorer.loss
         self._autocast, self._rounded = scorer.autocast, scorer.spec.precision == "bf16"
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits of some rows."""
+        """Losses of some rows."""
         dtype = next(p.dtype for p in self.model.parameters() if p.is_floating_point())
         taken = {
             key: value[rows].to(dtype) if value.is_floating_point() else value[rows]
@@ -117,7 +125,12 @@ class _ByIndex(torch.nn.Module):
         with contextlib.nullcontext() if exact else self._autocast():
             output = self.model(**named) if named else self.model(taken[""])
         found = logits(output, self._where)
-        return found if exact or not self._rounded else found.float()
+        found = found if exact or not self._rounded else found.float()
+        return self._loss(found, None if self._labels is None else self._labels[rows])
+
+
+def _itself(losses: Tensor) -> Tensor:
+    return losses
 
 
 def _alone(scorer: Scorer, batch: pa.Table, path: str) -> float | None:
@@ -125,7 +138,7 @@ def _alone(scorer: Scorer, batch: pa.Table, path: str) -> float | None:
     rows = torch.arange(len(next(iter(inputs.values()))))
     try:
         bound = DEFAULT_BOUND if scorer.spec.precision == "bf16" else None
-        checked = check(_ByIndex(scorer, inputs), scorer.loss, rows, bound=bound)
+        checked = check(_ByIndex(scorer, inputs), _itself, rows, bound=bound)
     except Exception as error:  # noqa: BLE001 - the float32 model is sound; float64 is a bonus
         log.warning("samples can't be checked alone in float64: %s", described(error))
         return None

@@ -12,7 +12,7 @@ from raygrad.plan import Group
 from raygrad.scorer import raw_columns
 from raygrad.spec import AUTO, JobSpec, load
 from raygrad.table import identity, layout, retry, schema
-from raygrad.validate import checks
+from raygrad.validate import checks, differentiated
 from raygrad.validate.first_rows import try_a_few_rows, with_shape
 from raygrad.validate.job import Job
 
@@ -56,14 +56,14 @@ def prepare(
     if not any(fault.place == "output" for fault in faults):
         faults += checks.overlap_faults(groups, target)
     faults += checks.name_faults(sections)
-    faults += checks.transform_faults(sections)
+    faults += [*checks.transform_faults(sections), *differentiated.loss_faults(sections)]
     if "model" in sections:
         try:
             model = models.build(sections["model"])
         except SpecError as error:
             faults += error.faults
     if model is not None:
-        faults += checks.target_faults(model, sections.get("metrics", {}))
+        faults += differentiated.model_faults(model, sections)
     if faults:
         raise SpecError(faults, path)
     assert model is not None
@@ -145,7 +145,10 @@ def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, A
             keyword or "(positional)": field.model_dump(exclude_none=True)
             for keyword, field in spec.input.items()
         },
-        "loss": spec.loss,
+        # The code of the user's own loss isn't known to it, no more than that of a transform.
+        "loss": spec.loss.model_dump(),
+        "label": spec.target,
+        "last_layer": spec.last_layer,
         "metrics": spec.metrics,
         "keep": spec.keep,
         "batch_size": spec.batch_size,

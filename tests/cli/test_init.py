@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from raygrad.cli import main
 from raygrad.cli.init import LOSSES
+from raygrad.draft.text import METRICS as METRICS_OF_LOSSES
 from raygrad.losses import LOSSES as ALL_LOSSES
 from raygrad.spec import parse
 
@@ -139,7 +140,7 @@ def test_questions_have_defaults_and_take_answers(folder):
     answers = "numbers.parquet\nnetworks_of_init:linear\n\n\nuniform\n\nscores\n"
     output = init(answers=answers)
     assert "Input column (label, name, x) [x]" in output
-    assert "Loss (pseudo_label, uniform) [pseudo_label]" in output
+    assert "Loss (pseudo_label, uniform, confounding) [pseudo_label]" in output
     document = written()
     assert document["output"] == "scores"
     assert document["metrics"] == {"all": ["l1"]}
@@ -186,5 +187,6 @@ def test_what_can_not_become_a_job_is_told_and_nothing_is_written(folder, argume
     assert not Path("job.yaml").exists()
 
 
-def test_the_losses_are_those_of_the_table():
-    assert list(LOSSES) == list(ALL_LOSSES)
+def test_the_losses_are_those_of_the_table_that_need_nothing_but_a_name():
+    simple = [n for n, loss in ALL_LOSSES.items() if not loss.takes_labels and not loss.over_labels]
+    assert list(LOSSES) == list(METRICS_OF_LOSSES) == simple

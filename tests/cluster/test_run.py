@@ -56,7 +56,7 @@ def test_a_job_scores_every_row_once_and_a_second_run_scores_nothing(workplace):
         pq.read_schema(next(inputs.parent.glob("table/scores/*/*"))).metadata[b"raygrad"]
     )
     assert footer["rows"] == {"read": 40, "scored": 40, "failed": 0}
-    assert footer["identity"]["loss"] == "pseudo_label"
+    assert footer["identity"]["loss"]["name"] == "pseudo_label"
 
 
 def test_new_files_are_scored_by_the_next_run(workplace):

@@ -44,7 +44,7 @@ def test_every_job_has_a_workplace():
 
 
 COLUMNS = {
-    "gradnorm_imagenet.yaml": ["label", "fc_l1"],
+    "gradnorm_imagenet.yaml": ["label", "gradnorm", "feature_l1", "exgrad", "fc_l1"],
     "oberdiek_layers.yaml": ["cls", "__key__", "conv1_max", "layer4_std", "fc_l2"],
     "text_classifier.yaml": ["id", "classifier_l1", "all_max", "all_l2"],
     "nightly.yaml": ["id", "taken_at", "head_l1", "blocks_l2"],
@@ -79,6 +79,7 @@ def test_gradnorm_is_that_of_torchvision_s_own_transforms(at_work):
     logits = model(look(Image.open(scores["source"])).unsqueeze(0))
     loss = uniform_cross_entropy(logits).sum()
     gradients = torch.autograd.grad(loss, list(model.fc.parameters()))
+    assert scores["gradnorm"] == pytest.approx(float(gradients[0].abs().sum()), rel=1e-3)
     assert scores["fc_l1"] == pytest.approx(float(sum(g.abs().sum() for g in gradients)), rel=1e-3)
     assert scores["prediction"] == int(logits.argmax())
 

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from raygrad import plan, storage
+from raygrad.confidence import CONFIDENCE
 from raygrad.plan import Group, Unit
 from raygrad.table import identity, schema
 from raygrad.table.publish import publish_unit
 
 METRICS = {"all": ["l1"]}
-IDENTITY = {"loss": "pseudo_label", "schema_version": 1, "metrics": METRICS}
+IDENTITY = {"loss": "pseudo_label", "schema_version": schema.VERSION, "metrics": METRICS}
 
 
 @dataclass
@@ -31,10 +32,7 @@ class SmallTable:
             "source": [segment.uri] * count,
             "row": range(segment.first_row, segment.first_row + count),
             "prediction": [None if bad else 1 for bad in errors],
-            **{
-                name: [None if bad else 0.5 for bad in errors]
-                for name in ("msp", "max_logit", "energy", "entropy", "all_l1")
-            },
+            **{name: [None if bad else 0.5 for bad in errors] for name in (*CONFIDENCE, "all_l1")},
             "error_stage": ["decode" if bad else None for bad in errors],
             "error_type": ["DecodeError" if bad else None for bad in errors],
             "error_message": ["no image" if bad else None for bad in errors],

@@ -10,13 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from raygrad.errors import TableError
-from raygrad.table import retry, swap
+from raygrad.table import retry, schema, swap
 from raygrad.table.retry import replace_unit, with_errors
 from raygrad.table.verify import verify
 
 METADATA = {
-    "identity": {"loss": "pseudo_label", "schema_version": 1, "metrics": {"all": ["l1"]}},
-    "schema_version": 1,
+    "identity": {
+        "loss": "pseudo_label",
+        "schema_version": schema.VERSION,
+        "metrics": {"all": ["l1"]},
+    },
+    "schema_version": schema.VERSION,
 }
 
 

@@ -24,6 +24,8 @@ def test_the_columns_of_a_table():
                 ("max_logit", pa.float32()),
                 ("energy", pa.float32()),
                 ("entropy", pa.float32()),
+                ("margin", pa.float32()),
+                ("gen", pa.float32()),
                 ("all_max", pa.float32()),
                 ("all_l1", pa.float32()),
                 ("features_0_weight_l0_5", pa.float32()),
@@ -33,6 +35,15 @@ def test_the_columns_of_a_table():
             ]
         )
     )
+
+
+def test_a_last_layer_adds_columns_before_the_metrics():
+    plain, named = schema.scores([], METRICS).names, schema.scores([], METRICS, "fc").names
+    more = ["gradnorm", "feature_l1", "gradnorm_output", "exgrad"]
+    place = plain.index("all_max")
+    assert named == [*plain[:place], *more, *plain[place:]]
+    assert schema.score_columns(schema.scores([], METRICS, "fc")) == named[3:-3]
+    assert schema.reserved(METRICS, "fc") == {*named}
 
 
 def test_all_columns_but_the_identity_are_nullable():

@@ -150,7 +150,7 @@ def test_a_wrong_count_of_non_finite_scores_is_told(whole):
 
 def test_another_schema_version_is_told(whole):
     path = rewrite(whole, 1, footer={"schema_version": 99})
-    assert complaints(whole) == [f"{path}: its schema has version 99, this raygrad knows 1"]
+    assert complaints(whole) == [f"{path}: its schema has version 99, this raygrad knows 2"]
 
 
 def test_a_failed_row_with_scores_is_told(whole):

@@ -2,8 +2,6 @@
 
 import pyarrow as pa
 import pytest
-import torch
-from torch import nn
 
 from raygrad.sources import Description
 from raygrad.spec import FieldSpec, SourceSpec
@@ -117,27 +115,26 @@ def test_a_partition_key_that_is_a_column_is_told(key):
     ]
 
 
+def test_a_metric_whose_column_would_be_the_last_layer_s_is_told():
+    sections = {"metrics": {"feature": ["l1"]}}
+    assert told(checks.name_faults(sections)) == []
+    assert told(checks.name_faults({**sections, "last_layer": "fc"})) == [
+        'metrics: a metric would be column "feature_l1", which is the last layer\'s; leave one out'
+    ]
+
+
+def test_kept_columns_may_have_the_last_layer_s_names_where_there_is_none():
+    sections = {"keep": ["gradnorm", "gen"], "metrics": {"all": ["l1"]}}
+    (fault,) = told(checks.name_faults(sections))
+    assert fault.startswith('keep[1]: "gen" is a column of the table already')
+    assert len(told(checks.name_faults({**sections, "last_layer": "fc"}))) == 2
+
+
 def test_targets_whose_columns_would_be_one_are_told():
     sections = {"metrics": {"a.b": ["max"], "a_b": ["max", "min"], "A.b": ["l1"]}}
     assert told(checks.name_faults(sections)) == [
         'metrics: two metrics would both be column "a_b_max"; leave one out'
     ]
-
-
-def test_targets_that_are_not_there_or_have_no_parameters_are_told():
-    model = nn.Sequential(nn.Linear(1, 1), nn.ReLU()).requires_grad_(False)
-    wanted = {"all": ["l1"], "0.bias": ["l1"], "1": ["l1"], "2": ["l1"]}
-    assert told(checks.target_faults(model, wanted)) == [
-        "metrics.1: ReLU has no parameters",
-        'metrics.2: the model has no "2"; use all, 0, 1, 0.weight, 0.bias',
-    ]
-
-
-def test_a_parameter_of_whole_numbers_is_told():
-    """A quantised weight has no gradient."""
-    model = nn.Module()
-    model.w = nn.Parameter(torch.ones(2, dtype=torch.int8), requires_grad=False)
-    assert len(told(checks.target_faults(model, {"w": ["l1"]}))) == 1
 
 
 def test_as_many_means_as_channels_are_wanted():

@@ -134,7 +134,8 @@ def test_every_fault_of_a_bad_job_comes_in_one_error(job_folder):
     faults = faults_of(job_folder.spec(changes))
     assert {place: message.split(": ")[0] for place, message in faults.items()} == {
         "batch": 'is no key of a spec; did you mean "batch_size"?',
-        "loss": 'got "nll"; use pseudo_label or uniform',
+        "loss": 'got "nll"; use pseudo_label, uniform, confounding, target, exgrad, or your own '
+        "module:function",
         "input.column": 'sources[4] has no column "pixels"; it has x, label',
         "keep[1]": '"prediction" is a column of the table already; rename it in the source',
         "keep[2]": '"label" is a column of the table already; rename it in the source',
@@ -280,7 +281,12 @@ class TestTrials:
 
 
 CHANGES = {
-    "loss": ({"loss": "uniform"}, 'loss: the table has "pseudo_label", this job "uniform"'),
+    "loss": ({"loss": "uniform"}, 'loss.name: the table has "pseudo_label", this job "uniform"'),
+    "temperature": (
+        {"loss": {"name": "pseudo_label", "temperature": 2}},
+        "loss.temperature: the table has 1.0, this job 2.0",
+    ),
+    "last layer": ({"last_layer": "fc"}, 'last_layer: the table has null, this job "fc"'),
     "metrics": (
         {"metrics": {"all": ["max"], "fc": ["l2"]}},
         'metrics.all: the table has ["max", "l1"], this job ["max"]',
@@ -346,6 +352,17 @@ class TestResume:
         start(prepare(job_folder.spec()), published=2)
         sources = [{"path": "./data/../data/a.parquet", "constants": {"dataset": "a"}}]
         assert prepare(job_folder.spec({"sources": sources})).open == []
+
+    def test_arguments_and_label_of_a_loss_are_part_of_the_identity(self, job_folder):
+        loss = {"name": "exgrad", "arguments": {"classes": 2}}
+        start(prepare(job_folder.spec({"loss": loss})))
+        with pytest.raises(IdentityError) as caught:
+            prepare(job_folder.spec({"loss": "target"}))
+        assert [line.strip() for line in str(caught.value).splitlines()[1:-1]] == [
+            'label: the table has null, this job "label"',
+            "loss.arguments.classes: the table has 2, this job null",
+            'loss.name: the table has "exgrad", this job "target"',
+        ]
 
     @pytest.mark.parametrize(("change", "line"), CHANGES.values(), ids=CHANGES)
     def test_another_identity_is_refused_with_a_diff(self, job_folder, change, line):

@@ -90,6 +90,7 @@ def test_the_model_is_counted_and_the_rate_is_measured(job_folder):
 def test_scores_have_the_columns_of_the_table(job_folder):
     assert dry_run(job_folder.spec()).scores.schema.names == [
         *("source", "row", "label", "prediction", "msp", "max_logit", "energy", "entropy"),
+        *("margin", "gen"),
         *("all_max", "all_l1", "fc_l2", "error_stage", "error_type", "error_message"),
     ]
 

@@ -1,6 +1,5 @@
-"""One decoded batch in, one batch of scores and errors out; knows no Ray."""
+"""A model replica that scores decoded batches."""
 
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,76 +11,16 @@ from torch import Tensor
 
 from raygrad import models
 from raygrad.collector import GradientMetricCollector, explain
-from raygrad.confidence import CONFIDENCE
-from raygrad.decode import decode, to_fixed_size_list, to_model
+from raygrad.confidence import CONFIDENCE, LAST_LAYER
+from raygrad.decode import to_model
 from raygrad.errors import RefusedModelError, SamplesInteractError
-from raygrad.losses import LOSSES
 from raygrad.metrics import metric_by_name
 from raygrad.persample.explanation import Explanation
-from raygrad.sources import READ_ERROR
+from raygrad.scorer.batch import INPUT, LABELS, error_columns, with_traceback
+from raygrad.scorer.last_layer import LastLayer
+from raygrad.scorer.objective import Objective
 from raygrad.spec import JobSpec
 from raygrad.table import schema
-
-INPUT = "input:"
-"""Prefix of the decoded inputs' columns in a batch, before the keyword."""
-
-LONGEST_MESSAGE = 500
-
-TRACEBACK = b"traceback"
-"""Key in a batch's metadata: where the first of its errors was raised."""
-
-
-def raw_columns(spec: JobSpec, *more: str | None) -> list[str]:
-    """The source's columns that a job reads."""
-    names = [*spec.keep, *(field.column for field in spec.input.values()), *filter(None, more)]
-    return list(dict.fromkeys(names))
-
-
-def decode_batch(rows: pa.Table, spec: JobSpec) -> pa.Table:
-    """Replaces the raw input columns of a batch by decoded ones, and notes each row's error.
-
-    Args:
-        rows: Columns ``source``, ``row``, the kept ones and the raw inputs.
-        spec: Says which columns are inputs and how they are decoded; shapes are set.
-
-    Returns:
-        Columns ``source``, ``row``, the kept ones, one fixed-size list a keyword, and the errors'.
-        Rows that the source couldn't read have stage ``read``.
-    """
-    errors: list[Any] = [None] * len(rows)
-    columns = {name: rows[name] for name in (*schema.IDENTITY_COLUMNS, *spec.keep)}
-    for keyword, field in spec.input.items():
-        decoded = decode(rows[field.column], field)
-        columns[INPUT + keyword] = to_fixed_size_list(decoded.values)
-        errors = [first or second for first, second in zip(errors, decoded.errors, strict=True)]
-    found = _error_columns("decode", errors)
-    if READ_ERROR in rows.column_names:
-        unread = rows[READ_ERROR].combine_chunks()
-        stage = pc.if_else(unread.is_valid(), "read", None)
-        for name, mine in zip(schema.ERROR_COLUMNS, [stage, *unread.flatten()], strict=True):
-            found[name] = pc.coalesce(mine, found[name])
-    return _with_traceback(pa.table({**columns, **found}), errors)
-
-
-def fail(batch: pa.Table, stage: str, error: Exception) -> pa.Table:
-    """A decoded batch with the same error for all its rows."""
-    for name, values in _error_columns(stage, [error] * len(batch)).items():
-        batch = batch.set_column(batch.schema.get_field_index(name), name, values)
-    return batch
-
-
-def fail_to_decode(rows: pa.Table, spec: JobSpec, error: Exception) -> pa.Table:
-    """As :func:`decode_batch`, for rows that can't even be looked at."""
-    hidden = rows
-    for field in spec.input.values():
-        place = rows.schema.get_field_index(field.column)
-        hidden = hidden.set_column(
-            place, field.column, pa.nulls(len(rows), rows.schema.types[place])
-        )
-    batch = fail(decode_batch(hidden, spec), "decode", error)
-    for name in spec.keep:
-        batch = batch.set_column(batch.schema.get_field_index(name), name, rows[name])
-    return batch.replace_schema_metadata(None)
 
 
 class Upload(NamedTuple):
@@ -107,7 +46,8 @@ class Scorer:
         kept: The passed-through columns.
 
     Raises:
-        LookupError: If a target isn't in the model.
+        LookupError: If a target or the last layer isn't in the model.
+        ImportPathError: If the user's own loss can't be imported.
     """
 
     def __init__(
@@ -118,8 +58,9 @@ class Scorer:
         kept: Sequence[pa.Field],
     ) -> None:
         self.spec = spec
-        self.schema = schema.scores(kept, spec.metrics)
-        self.columns = [*schema.FORWARD_COLUMNS, *schema.metric_columns(spec.metrics)]
+        self.schema = schema.scores(kept, spec.metrics, spec.last_layer)
+        forward = schema.forward_columns(spec.last_layer)
+        self.columns = [*forward, *schema.metric_columns(spec.metrics)]
         self.device = device
         self.model = model.to(device)
         metrics = []
@@ -127,7 +68,8 @@ class Scorer:
             target = models.targets(self.model, name).requires_grad_(True)
             metrics += [metric_by_name(kind, target) for kind in kinds]
         self.collector = GradientMetricCollector(metrics, on_interaction="raise")
-        self.loss = LOSSES[spec.loss]
+        self.objective = Objective(spec.loss)
+        self.last_layer = LastLayer(self.model, spec.last_layer) if spec.last_layer else None
         use_precision(spec.precision)
         self._copies = _stream(device) if device.type == "cuda" else None
 
@@ -157,7 +99,8 @@ class Scorer:
 
         Raises:
             SamplesInteractError: If samples of the batch influence each other.
-            RefusedModelError: If the model can't be differentiated sample by sample.
+            RefusedModelError: If the model can't be differentiated sample by sample, or its last
+                layer isn't what the spec says.
         """
         good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
         inputs = self.inputs(batch) if upload is None else self._arrived(upload)
@@ -182,19 +125,32 @@ class Scorer:
         for index, name in enumerate(self.columns):
             kind = self.schema.field(name).type.to_pandas_dtype()
             columns[name] = pa.array(values[:, index].astype(kind), mask=~scored)
-        for name, mine in _error_columns("score", errors).items():
+        for name, mine in error_columns("score", errors).items():
             columns[name] = pc.coalesce(batch[name], mine)
         table = pa.table(columns, schema=self.schema).replace_schema_metadata(batch.schema.metadata)
-        return _with_traceback(table, errors)
+        return with_traceback(table, errors)
 
     def inputs(self, batch: pa.Table) -> dict[str, Tensor]:
-        """The rows of a decoded batch that have no error, as the model's arguments by keyword."""
+        """The rows of a decoded batch that have no error.
+
+        Returns:
+            The model's arguments by keyword, and the labels as ``LABELS`` if the loss needs them.
+        """
         good = np.flatnonzero(batch["error_type"].is_null().to_numpy())
-        return {key: self._inputs(batch, key, good) for key in self.spec.input}
+        found = {key: self._inputs(batch, key, good) for key in self.spec.input}
+        if self.spec.target is not None:
+            labels = batch[LABELS].to_numpy()[good].astype(np.int64)
+            found[LABELS] = torch.from_numpy(labels).to(self.device)
+        return found
 
     def explain(self, batch: pa.Table) -> Explanation:
         """Scores a decoded batch once more, and says which parameters took how long, and why."""
-        return explain(self.collector, self.loss(self.logits(self.inputs(batch))))
+        inputs = self.inputs(batch)
+        return explain(self.collector, self.loss(self.logits(inputs), inputs.get(LABELS)))
+
+    def loss(self, logits: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The job's loss, shape (N,); of an expectation over labels the first of its losses."""
+        return self.objective.terms(logits, labels)[0].loss
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Calls the model with a tensor, or with keywords.
@@ -203,7 +159,7 @@ class Scorer:
             Shape (N, C); in float32 after autocast, as losses need it: a rounded log-sum-exp would
             make all probabilities too large or too small.
         """
-        named = {key: value for key, value in inputs.items() if key}
+        named = {key: inputs[key] for key in self.spec.input if key}
         with self.autocast():
             output = self.model(**named) if named else self.model(inputs[""])
         found = models.logits(output, self.spec.model.logits)
@@ -234,20 +190,38 @@ class Scorer:
 
     def _forward(self, inputs: Mapping[str, Tensor]) -> np.ndarray[Any, Any]:
         """Shape (n, columns), float64, which holds class numbers and float32 scores exactly."""
-        if not len(next(iter(inputs.values()))):
-            return np.zeros((0, len(self.columns)))
-        logits = self.logits(inputs)
         samples = len(next(iter(inputs.values())))
+        if not samples:
+            return np.zeros((0, len(self.columns)))
+        logits, last_layer = self._logits_and_last_layer(inputs)
         if len(logits) != samples:
             raise SamplesInteractError(
                 f"the model gave {len(logits)} rows of logits for {samples} samples; it must give "
                 "one row a sample, in the same order"
             )
-        metrics = self.collector(self.loss(logits))
+        metrics = self._metrics(logits, inputs.get(LABELS))
         detached = logits.detach().float()
         forward = [detached.argmax(1), *(score(detached) for score in CONFIDENCE.values())]
-        scores = torch.cat([torch.stack([column.double() for column in forward], 1), metrics], 1)
-        return scores.cpu().numpy()
+        columns = torch.stack([column.double() for column in [*forward, *last_layer]], 1)
+        return torch.cat([columns, metrics], 1).cpu().numpy()
+
+    def _logits_and_last_layer(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and the last layer's scores where the spec names it."""
+        if self.last_layer is None:
+            return self.logits(inputs), []
+        with self.last_layer.watched() as calls:
+            logits = self.logits(inputs)
+        with self.autocast():
+            features = self.last_layer.features(calls, logits)
+        detached, temperature = logits.detach().float(), self.spec.loss.temperature
+        return logits, [score(features, detached, temperature) for score in LAST_LAYER.values()]
+
+    def _metrics(self, logits: Tensor, labels: Tensor | None) -> Tensor:
+        """Shape (n, metrics); over several labels the sum with their weights."""
+        *before, last = self.objective.terms(logits, labels)
+        found = [term.weigh(self.collector(term.loss, retain_graph=True)) for term in before]
+        found.append(last.weigh(self.collector(last.loss)))
+        return torch.stack(found).sum(0)
 
 
 def _stream(device: torch.device) -> torch.cuda.Stream:
@@ -258,27 +232,3 @@ def use_precision(precision: str) -> None:
     """Sets this process's float32 products to full precision, or to TensorFloat32 on GPUs."""
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
-
-
-def _error_columns(stage: str, errors: Sequence[BaseException | None]) -> dict[str, pa.Array]:
-    values = {
-        "error_stage": [None if error is None else stage for error in errors],
-        "error_type": [None if error is None else type(error).__name__ for error in errors],
-        "error_message": [None if error is None else _message(error) for error in errors],
-    }
-    return {name: pa.array(values[name], kind) for name, kind in schema.ERROR_COLUMNS.items()}
-
-
-def _with_traceback(batch: pa.Table, errors: Sequence[BaseException | None]) -> pa.Table:
-    """Notes where the first error was raised, unless the batch has such a note already."""
-    first = next(filter(None, errors), None)
-    metadata = batch.schema.metadata or {}
-    if first is None or TRACEBACK in metadata:
-        return batch
-    trace = "".join(traceback.format_exception(first)).encode("utf-8", "replace")
-    return batch.replace_schema_metadata({**metadata, TRACEBACK: trace})
-
-
-def _message(error: BaseException) -> str:
-    """As much as a table's reader wants; file names may hold what is no UTF-8."""
-    return str(error)[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()

@@ -1,0 +1,37 @@
+"""All classes at once as the label."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from raygrad.directions import OUT
+from raygrad.losses.cross_entropy import require_logits
+from raygrad.losses.loss import Loss
+
+
+def confounding_label_cross_entropy(logits: Tensor) -> Tensor:
+    r"""Binary cross entropy of the logits against a confounding label, a vector of ones.
+
+    A label that no training sample had (Lee and AlRegib 2020, "Gradients as a measure of
+    uncertainty in neural networks"): :math:`-\sum_j \log \sigma(z_j)`, whose gradient at the logits
+    is :math:`-\sigma(-z_j)`. It keeps its digits for large logits; the usual form, sigma - 1, is 0
+    in float32 from 17 on. The sigmoid is of the logits. pytorch-ood's GradUncertainty takes the
+    softmax instead, :math:`-\sum_j \log p_j`, which is C times :func:`uniform_cross_entropy`.
+
+    Args:
+        logits: Shape (N, C), C >= 2.
+
+    Returns:
+        Shape (N,), in the dtype of the logits.
+
+    Raises:
+        ValueError: If the logits have another shape.
+    """
+    require_logits(logits)
+    return -F.logsigmoid(logits).sum(1)
+
+
+CONFOUNDING = Loss(
+    confounding_label_cross_entropy,
+    "binary cross entropy of the logits against all classes at once (Lee and AlRegib 2020)",
+    large=OUT,
+)
