@@ -1,5 +1,6 @@
 """Rows of a table that a command works on: all of them, a partition's, or those that SQL picks."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -156,6 +157,27 @@ class Rows:
             f"FROM read_parquet([{', '.join(uris)}], hive_partitioning = true)"
             for uris in alike.values()
         )
+
+
+def parse(text: str, where: str | None = None) -> Rows:
+    """Reads what users type for rows, ``TABLE`` or ``TABLE where SQL``, as ``str(rows)`` prints it.
+
+    Args:
+        text: A table or partition, and its own condition after the first ``where`` in any case.
+        where: A condition that is to hold as well.
+
+    Raises:
+        TableError: As :class:`Rows`; or if the condition after ``where`` is empty.
+
+    Example:
+        >>> parse("demo/table where dataset = 'mnist'", "row < 1000")
+    """
+    uri, *own = re.split(r"\s+where(?:\s+|$)", text.strip(), maxsplit=1, flags=re.IGNORECASE)
+    if own == [""]:
+        raise TableError(f"{text}: no condition follows where; expected TABLE where SQL")
+    conditions = [*own, *([] if where is None else [where])]
+    both = len(conditions) > 1
+    return Rows(uri, " AND ".join(f"({c})" if both else c for c in conditions) or None)
 
 
 def quoted(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from made_tables import made_scores
 
 from raygrad.errors import TableError
-from raygrad.ood.rows import Rows
+from raygrad.ood.rows import Rows, parse
 from raygrad.table.definitions import IN, OUT
 
 
@@ -95,3 +95,28 @@ def test_an_object_store(tmp_path, table_of):
     memory = fsspec.filesystem("memory")
     memory.put(local, "/bucket/table", recursive=True)
     assert Rows("memory://bucket/table", "row > 1").columns(["row"])["row"].tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("word", ["where", "WHERE", "Where"])
+def test_a_condition_that_follows_the_table(table, word):
+    rows = parse(f" {table}  {word}\n source = 'a where b' OR dataset = 'photos'")
+    assert rows.uri == table
+    assert rows.where == "source = 'a where b' OR dataset = 'photos'"
+    assert rows.count() == 30
+
+
+def test_what_is_printed_can_be_typed(table):
+    rows = Rows(table, "dataset = 'mnist'")
+    assert str(parse(str(rows))) == str(rows)
+    assert str(parse(table)) == table
+
+
+def test_two_conditions_hold_both(table):
+    rows = parse(f"{table} where row = 3 OR row = 4", "row = 4 OR dataset = 'photos'")
+    assert rows.columns(["row"])["row"].tolist() == [4, 3, 4]
+    assert parse(table, "row = 4").where == "row = 4"
+
+
+def test_no_condition_after_where(table):
+    with pytest.raises(TableError, match="no condition follows where; expected TABLE where SQL"):
+        parse(f"{table} where ")
