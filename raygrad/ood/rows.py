@@ -110,6 +110,24 @@ class Rows:
         """Runs SQL in which ``selected`` stands for these rows, and ``every_row`` for all."""
         return self.connection.sql(query)
 
+    def shared_with(self, other: "Rows") -> int:
+        """How many rows of the same files both pick; copies in other files aren't found."""
+        mine = {storage.join(self.folder, name): name for name in self.files}
+        theirs = {storage.join(other.folder, name): name for name in other.files}
+        shared = mine.keys() & theirs.keys()
+        if not shared:
+            return 0
+        # Both conditions may name columns that only the other files have: they are null here.
+        every = " UNION ALL BY NAME ".join(
+            [
+                _read(self.folder, [mine[uri] for uri in shared]),
+                *(f"(FROM ({_read(r.folder, r.files)}) LIMIT 0)" for r in (self, other)),
+            ]
+        )
+        both = f"({self.where or True}) AND ({other.where or True})"
+        ((count,),) = self.sql(f"SELECT count(*) FROM ({every}) WHERE {both}").fetchall()
+        return int(count)
+
     def count(self) -> int:
         """How many rows there are, those with errors included."""
         ((count,),) = self.sql("SELECT count(*) FROM selected").fetchall()
@@ -143,20 +161,9 @@ class Rows:
         connection.execute("SET enable_progress_bar = false")
         if not storage.is_local(self.folder):
             connection.register_filesystem(storage.filesystem(self.folder))
-        connection.execute(f"CREATE VIEW every_row AS {self._every_row()}")
+        connection.execute(f"CREATE VIEW every_row AS {_read(self.folder, self.files)}")
         connection.execute(f"CREATE VIEW selected AS FROM every_row WHERE ({self.where or True})")
         return connection
-
-    def _every_row(self) -> str:
-        """Files that have the same Hive keys are read together; DuckDB refuses others."""
-        alike: dict[tuple[str, ...], list[str]] = {}
-        for name in self.files:
-            uri = storage.join(self.folder, name)
-            alike.setdefault(tuple(hive.values(name)), []).append(literal(uri))
-        return " UNION ALL BY NAME ".join(
-            f"FROM read_parquet([{', '.join(uris)}], hive_partitioning = true)"
-            for uris in alike.values()
-        )
 
 
 def parse(text: str, where: str | None = None) -> Rows:
@@ -188,6 +195,18 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A text in SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _read(folder: str, files: Sequence[str]) -> str:
+    """Files that have the same Hive keys are read together; DuckDB refuses others."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in files:
+        uri = storage.join(folder, name)
+        alike.setdefault(tuple(hive.values(name)), []).append(literal(uri))
+    return " UNION ALL BY NAME ".join(
+        f"FROM read_parquet([{', '.join(uris)}], hive_partitioning = true)"
+        for uris in alike.values()
+    )
 
 
 def _is_score_file(name: str) -> bool:

@@ -39,7 +39,7 @@ def compare(root: str, identity: Mapping[str, Any]) -> None:
     if found is None:
         return
     wanted = json.loads(json.dumps(identity, default=str))
-    different = list(_differences(found, wanted))
+    different = list(differences(found, wanted))
     if different:
         raise IdentityError(
             f"{root} holds scores of another identity:\n"
@@ -48,10 +48,14 @@ def compare(root: str, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _differences(stored: Any, wanted: Any, place: str = "") -> Iterator[str]:
+def differences(
+    stored: Any, wanted: Any, names: tuple[str, str] = ("the table", "this job"), place: str = ""
+) -> Iterator[str]:
+    """Lines that say where two identities differ, and what the two of such names have there."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
         for key in sorted({*stored, *wanted}):
             below = f"{place}.{key}" if place else key
-            yield from _differences(stored.get(key), wanted.get(key), below)
+            yield from differences(stored.get(key), wanted.get(key), names, below)
     elif stored != wanted:
-        yield f"{place}: the table has {json.dumps(stored)}, this job {json.dumps(wanted)}"
+        first, second = names
+        yield f"{place}: {first} has {json.dumps(stored)}, {second} {json.dumps(wanted)}"

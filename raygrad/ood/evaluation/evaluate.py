@@ -1,0 +1,298 @@
+"""Evaluates every score of tables: detection of OOD rows, and of wrong predictions.
+
+One score is in memory after the other, at 8 bytes a row for its sort and, for paired tests, 4 bytes
+a row of each comparison for its placements and as many for the baseline's.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from raygrad.errors import TableError
+from raygrad.ood.evaluation.delong import difference
+from raygrad.ood.evaluation.detection import Detection, Sweep
+from raygrad.ood.evaluation.misclassification import Misclassification, RiskCoverage, finished
+from raygrad.ood.evaluation.pairs import Pair, Placements, RightAndWrong
+from raygrad.ood.evaluation.ranking import Array, Ranking
+from raygrad.ood.evaluation.sets import (
+    RowSet,
+    comparable,
+    counted,
+    refuse_other_identity,
+    refuse_shared,
+)
+from raygrad.ood.rows import Rows, quoted
+from raygrad.table.definitions import IN, OUT
+
+BASELINE = "msp"
+NO_DIRECTION = "which of its ends is OOD isn't known"
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """Scores that are no numbers, in one set of rows; they count as :class:`Ranking` says.
+
+    Attributes:
+        nan: How many are NaN.
+        null: How many are null though the row has no error; taken as NaN.
+        infinite: How many are infinite; they are the last at their end.
+    """
+
+    nan: int = 0
+    null: int = 0
+    infinite: int = 0
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What one score achieves.
+
+    Attributes:
+        score: The column.
+        definition: What it is, in words.
+        high: What its high values mean.
+        fitted: If the table doesn't say so: how high values as a sign of OOD did on the rows that
+            the direction was fitted on.
+        detection: One for each OOD set.
+        misclassification: None without labels, or where all predictions are right or all wrong.
+        non_finite: In-distribution, then one for each OOD set.
+    """
+
+    score: str
+    definition: str
+    high: str
+    fitted: Detection | None
+    detection: tuple[Detection, ...]
+    misclassification: Misclassification | None
+    non_finite: tuple[NonFinite, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What all scores achieve on the same rows.
+
+    Attributes:
+        in_distribution: The rows.
+        ood: One for each OOD set.
+        results: One for each score, in the table's order.
+        left_out: For each score that has no result, why.
+        baseline: The score that differences are to; None if there is none.
+        label: The column of labels, None without.
+        right: In-distribution rows whose prediction is their label.
+        wrong: Those where it isn't.
+        unlabelled: Those that have no label or no prediction.
+    """
+
+    in_distribution: RowSet
+    ood: tuple[RowSet, ...]
+    results: tuple[ScoreResult, ...]
+    left_out: dict[str, str]
+    baseline: str | None
+    label: str | None
+    right: int = 0
+    wrong: int = 0
+    unlabelled: int = 0
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right predictions among labelled in-distribution rows."""
+        labelled = self.right + self.wrong
+        return self.right / labelled if labelled else None
+
+
+def evaluate(
+    in_distribution: Rows,
+    ood: Sequence[Rows],
+    scores: Sequence[str] | None = None,
+    *,
+    label: str | None = None,
+    baseline: str = BASELINE,
+    fit: tuple[Rows, Rows] | None = None,
+) -> Evaluation:
+    """Evaluates scores on rows of tables.
+
+    Args:
+        in_distribution: In-distribution rows.
+        ood: Sets of OOD rows; each is compared with the in-distribution ones. Without any, only
+            wrong predictions are told from right ones.
+        scores: Which; all by default.
+        label: The in-distribution rows' column of true classes; by default the one that the job's
+            spec names, if it was kept.
+        baseline: The score that each AUROC is compared with, if it is there.
+        fit: In-distribution and OOD rows, none of which is in the sets above: they settle the
+            direction of scores whose direction the table doesn't know. Without them those scores
+            are left out.
+
+    Raises:
+        TableError: If a set is empty, has rows in common with another one of a different kind, or
+            has no such score or label.
+        IdentityError: If tables are of different models, losses, inputs or precisions.
+    """
+    held = list(fit or ())
+    sets = [in_distribution, *ood]
+    for other in [*ood, *held]:
+        refuse_other_identity(in_distribution, other)
+    names, left_out = comparable([*sets, *held], scores)
+    for what, rows in [(f"OOD set {i + 1}", rows) for i, rows in enumerate(ood)]:
+        refuse_shared([("the in-distribution rows", in_distribution), (what, rows)])
+    if fit is not None:
+        refuse_shared([("the in-distribution rows to fit on", fit[0]), ("those of OOD", fit[1])])
+        for rows in held:
+            for evaluated in sets:
+                refuse_shared([("rows to fit on", rows), ("rows to evaluate", evaluated)])
+    counts = [counted(rows) for rows in sets]
+    label = label or _label_of_the_job(in_distribution)
+    if label is None and not ood:
+        raise TableError(
+            f"{in_distribution} has no labels, and there are no OOD rows to compare it with; "
+            "name some, or a column of labels"
+        )
+    wrong = None if label is None else _wrong(in_distribution, label, counts[0].scored)
+    pairs = _pairs(counts, wrong)
+    baselines: list[Placements] = []
+    results: dict[str, ScoreResult] = {}
+    for name in sorted(names, key=lambda name: name != baseline):  # it has to be there first
+        score = in_distribution.scores[name]
+        fitted = None
+        high = score.high
+        if high is None and fit is not None:
+            fitted = _fitted(name, fit)
+            high = OUT if fitted.auroc >= 0.5 else IN
+        if high is None:
+            left_out[name] = NO_DIRECTION
+            continue
+        ranking = Ranking([count.scored for count in counts], high)
+        non_finite = tuple(_fill(ranking, rows, name) for rows in sets)
+        ranking.sort()
+        paired = baseline in names
+        found, placements = _measured(ranking, pairs, baselines, baseline, paired)
+        if name == baseline:
+            baselines = placements
+        results[name] = ScoreResult(
+            name,
+            score.definition,
+            high,
+            fitted,
+            tuple(one for one in found if isinstance(one, Detection)),
+            next((one for one in found if isinstance(one, Misclassification)), None),
+            non_finite,
+        )
+    return Evaluation(
+        counts[0],
+        tuple(counts[1:]),
+        tuple(results[name] for name in names if name in results),
+        left_out,
+        baseline if baseline in results else None,
+        label,
+        *(() if wrong is None else (int((wrong == kind).sum()) for kind in range(3))),
+    )
+
+
+def _pairs(counts: Sequence[RowSet], wrong: Array | None) -> list[Pair]:
+    ends = np.cumsum([count.scored for count in counts]).tolist()
+    pairs = [Pair(ends[0], first, last) for first, last in itertools.pairwise(ends)]
+    if wrong is not None:
+        right_and_wrong = RightAndWrong(wrong)
+        if right_and_wrong.usual and right_and_wrong.unusual:
+            pairs.append(right_and_wrong)
+    return pairs
+
+
+def _measured(
+    ranking: Ranking,
+    pairs: Sequence[Pair],
+    baselines: Sequence[Placements],
+    baseline: str,
+    paired: bool,
+) -> tuple[list[Detection | Misclassification], list[Placements]]:
+    """One pass over the ranking for all pairs."""
+    placements = [Placements(pair) for pair in pairs] if paired else []
+    sweeps = [
+        Sweep(pair, placements[place] if paired else None) for place, pair in enumerate(pairs)
+    ]
+    risk = RiskCoverage()
+    for block in ranking.blocks():
+        for pair, sweep in zip(pairs, sweeps, strict=True):
+            usual, unusual = pair.counts(block)
+            sweep.add(block, usual, unusual)
+            if isinstance(pair, RightAndWrong):
+                risk.add(usual, unusual)
+    found: list[Detection | Misclassification] = []
+    for place, sweep in enumerate(sweeps):
+        other = difference(baseline, placements[place], baselines[place]) if baselines else None
+        if isinstance(sweep.pair, RightAndWrong):
+            found.append(finished(sweep, risk, other))
+        else:
+            found.append(replace(sweep.result(), difference=other))
+    return found, placements
+
+
+def _fill(ranking: Ranking, rows: Rows, name: str) -> NonFinite:
+    """Reads a score into the ranking's next rows."""
+    nan = null = infinite = 0
+    try:
+        for values, nulls in _values(rows, name):
+            missing = int(np.isnan(values).sum())
+            nan += missing - nulls
+            null += nulls
+            infinite += int(np.isinf(values).sum())
+            ranking.add(values)
+    except ValueError as error:
+        raise _changed(rows) from error
+    return NonFinite(nan, null, infinite)
+
+
+def _values(rows: Rows, name: str) -> Iterator[tuple[Array, int]]:
+    """Batches of a score, nulls as NaN, and how many nulls there were."""
+    for batch in rows.batches([name]):
+        column = batch.column(name)
+        if not pa.types.is_float32(column.type):
+            raise TableError(f"{rows.uri}: score {name} is {column.type}; expected float")
+        yield column.to_numpy(zero_copy_only=False), column.null_count
+
+
+def _fitted(name: str, fit: tuple[Rows, Rows]) -> Detection:
+    """How high values as a sign of OOD do on the rows to fit on."""
+    counts = [counted(rows) for rows in fit]
+    ranking = Ranking([count.scored for count in counts])
+    for rows in fit:
+        _fill(ranking, rows, name)
+    ranking.sort()
+    (found,), _ = _measured(ranking, _pairs(counts, None), [], "", False)
+    assert isinstance(found, Detection)
+    return found
+
+
+def _label_of_the_job(rows: Rows) -> str | None:
+    label = rows.footer.get("spec", {}).get("label")
+    return label if label in rows.names else None
+
+
+def _wrong(rows: Rows, label: str, scored: int) -> Array:
+    """For each scored row 0 for a right prediction, 1 for a wrong one, 2 where that isn't known."""
+    rows.require([label, "prediction"])
+    try:
+        reader = rows.sql(
+            f"SELECT coalesce((prediction <> {quoted(label)})::UTINYINT, 2)::UTINYINT AS wrong "
+            "FROM selected WHERE error_type IS NULL"
+        ).to_arrow_reader(1 << 17)
+        found = [batch.column("wrong").to_numpy() for batch in reader]
+    except duckdb.Error as error:
+        raise TableError(
+            f"{rows}: column {label} can't be compared with the prediction, a class number: {error}"
+        ) from error
+    wrong = np.concatenate(found)
+    if len(wrong) != scored:
+        raise _changed(rows)
+    return wrong
+
+
+def _changed(rows: Rows) -> TableError:
+    return TableError(
+        f"{rows} gave another number of rows than before; it changed while it was read, or its "
+        "condition isn't the same each time"
+    )
