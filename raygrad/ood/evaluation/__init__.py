@@ -8,11 +8,16 @@ from raygrad.ood.evaluation.curves import Curve, curve
 from raygrad.ood.evaluation.delong import Difference
 from raygrad.ood.evaluation.detection import MEASURES, Detection, detection
 from raygrad.ood.evaluation.evaluate import Evaluation, NonFinite, ScoreResult, evaluate
-from raygrad.ood.evaluation.misclassification import Misclassification, misclassification
+from raygrad.ood.evaluation.misclassification import (
+    MEASURES_OF_WRONG,
+    Misclassification,
+    misclassification,
+)
 from raygrad.ood.evaluation.sets import RowSet
 
 __all__ = [
     "MEASURES",
+    "MEASURES_OF_WRONG",
     "Curve",
     "Detection",
     "Difference",

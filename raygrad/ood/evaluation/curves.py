@@ -79,5 +79,6 @@ def curve(in_distribution: Array, ood: Array, high: str = OUT, points: int = POI
 
 def _share(part: Array, rest: Array) -> Array:
     whole = part + rest
-    share = np.ones_like(whole)
-    return np.divide(part, whole, out=share, where=whole > 0)
+    share: Array = np.ones_like(whole)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share

@@ -29,7 +29,7 @@ from raygrad.ood.rows import Rows, quoted
 from raygrad.table.definitions import IN, OUT
 
 BASELINE = "msp"
-NO_DIRECTION = "which of its ends is OOD isn't known"
+NO_DIRECTION = "which end is OOD isn't known; in-distribution and OOD rows to fit on settle it"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,21 @@ from raygrad.ood.evaluation.pairs import RightAndWrong
 from raygrad.ood.evaluation.ranking import ROWS_AT_ONCE, Array, Ranking
 from raygrad.table.definitions import OUT
 
+MEASURES_OF_WRONG: dict[str, tuple[str, bool]] = {
+    "auroc": (
+        "probability that a random wrong prediction scores as more suspicious than a random right "
+        "one, ties half",
+        True,
+    ),
+    "aurc": (
+        "area under the risk-coverage curve: error rate among the k least suspicious rows, "
+        "averaged over all k",
+        False,
+    ),
+    "excess_aurc": ("AURC less that of the best order", False),
+}
+"""Each measure in words, and whether more is better."""
+
 
 @dataclass(frozen=True)
 class Misclassification:
