@@ -49,7 +49,9 @@ def print_evaluation(evaluation: Evaluation, *, by_auroc: bool = True) -> None:
     for name, rows, found in zip(names, sets, columns, strict=True):
         title = f"{name}: {rows.name}"
         baseline = evaluation.baseline
-        console.print(_table(title, found, MEASURES, baseline, by_auroc, console.width))
+        console.print(
+            _table(title, found, MEASURES, baseline, by_auroc=by_auroc, width=console.width)
+        )
     if len(sets) > 1:
         console.print(_mean_table(columns, by_auroc))
     if sets:
@@ -76,7 +78,9 @@ def _print_wrong(console: Console, evaluation: Evaluation, by_auroc: bool) -> No
     if found:
         title = "Wrong predictions against right ones"
         baseline, width = evaluation.baseline, console.width
-        console.print(_table(title, found, MEASURES_OF_WRONG, baseline, by_auroc, width))
+        console.print(
+            _table(title, found, MEASURES_OF_WRONG, baseline, by_auroc=by_auroc, width=width)
+        )
         _explain(console, MEASURES_OF_WRONG)
 
 
@@ -85,6 +89,7 @@ def _table(
     found: Mapping[str, Found],
     measures: Measures,
     baseline: str | None,
+    *,
     by_auroc: bool,
     width: int,
 ) -> Table:

@@ -84,9 +84,9 @@ class Rows:
         if not defined:
             raise TableError(f"{self.uri}: the files don't say what their scores mean")
         return {
-            name: Score(name, found["definition"], found["high"])
-            for name, found in defined.items()
-            if name in self.names
+            name: Score(name, defined[name]["definition"], defined[name]["high"])
+            for name in self.names
+            if name in defined
         }
 
     @cached_property

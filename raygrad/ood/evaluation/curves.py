@@ -71,8 +71,8 @@ def curve(in_distribution: Array, ood: Array, high: str = OUT, points: int = POI
     thresholds = np.concatenate([scores for scores, _ in found])[::-1]
     below = np.concatenate([counts for _, counts in found], axis=1)[:, ::-1]
     never = np.array([np.inf], thresholds.dtype)
-    lost = 1 - np.concatenate([[pair.usual], below[0]]) / pair.usual
-    caught = 1 - np.concatenate([[pair.unusual], below[1]]) / pair.unusual
+    lost = (pair.usual - np.concatenate([[pair.usual], below[0]])) / pair.usual
+    caught = (pair.unusual - np.concatenate([[pair.unusual], below[1]])) / pair.unusual
     thresholds = np.concatenate([never, thresholds])
     return Curve(pair.usual, pair.unusual, -thresholds if high == IN else thresholds, lost, caught)
 

@@ -37,7 +37,7 @@ class Detection:
         aupr_out: Average precision where unusual rows are the positive class.
         lost_at_95_caught: Share of usual rows lost at 95 % of unusual rows caught.
         missed_at_95_kept: Share of unusual rows missed at 95 % of usual rows kept.
-        difference: This AUROC less the baseline's, None without one.
+        difference: This AUROC less the baseline's; None without one, and for the baseline itself.
     """
 
     usual: int

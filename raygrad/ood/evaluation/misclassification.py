@@ -42,7 +42,7 @@ class Misclassification:
             this is the expectation, exactly. A constant score gives the error rate.
         excess_aurc: What it is above the best order's, in which all wrong ones come last (Geifman
             et al. 2019).
-        difference: This AUROC less the baseline's, None without one.
+        difference: This AUROC less the baseline's; None without one, and for the baseline itself.
     """
 
     right: int
