@@ -159,7 +159,7 @@ def _cell(
     column = [row[name] for row in values.values()]
     value = values[score][name]
     best = value == (max(column) if more_is_better else min(column))
-    digits = 4 if name in ("aurc", "excess_aurc") else 3
+    digits = 5 if name in ("aurc", "excess_aurc") else 3
     shown = f"{value:.1%}" if name in PERCENT else f"{value:.{digits}f}"
     return Text(shown, "bold" if best else "")
 
