@@ -49,13 +49,20 @@ def compare(root: str, identity: Mapping[str, Any]) -> None:
 
 
 def differences(
-    stored: Any, wanted: Any, names: tuple[str, str] = ("the table", "this job"), place: str = ""
+    stored: Any, wanted: Any, place: str = "", owners: tuple[str, str] = ("the table", "this job")
 ) -> Iterator[str]:
-    """Lines that say where two identities differ, and what the two of such names have there."""
+    """The entries in which two identities differ, a line each.
+
+    Args:
+        stored: What is there.
+        wanted: What is compared with it.
+        place: Where in the identity both are.
+        owners: Whose they are, for the lines.
+    """
     if isinstance(stored, dict) and isinstance(wanted, dict):
         for key in sorted({*stored, *wanted}):
             below = f"{place}.{key}" if place else key
-            yield from differences(stored.get(key), wanted.get(key), names, below)
+            yield from differences(stored.get(key), wanted.get(key), below, owners)
     elif stored != wanted:
-        first, second = names
-        yield f"{place}: {first} has {json.dumps(stored)}, {second} {json.dumps(wanted)}"
+        there, here = owners
+        yield f"{place}: {there} has {json.dumps(stored)}, {here} {json.dumps(wanted)}"

@@ -62,7 +62,7 @@ def refuse_other_identity(first: Rows, second: Rows) -> None:
     Raises:
         IdentityError: With what differs.
     """
-    found = list(differences(_identity(first), _identity(second), ("one", "the other")))
+    found = list(differences(_identity(first), _identity(second), owners=("one", "the other")))
     if found:
         raise IdentityError(
             f"the scores of {first.uri} and {second.uri} can't be compared:\n"
