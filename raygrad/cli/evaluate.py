@@ -23,10 +23,8 @@ from raygrad.cli.tables import table_option, where_option
 )
 @click.option(
     "--baseline",
-    default="msp",
-    show_default=True,
     metavar="COLUMN",
-    help="The score that each AUROC is compared with.",
+    help="The score that each AUROC is compared with; msp by default.",
 )
 @table_option(
     "--fit-in-distribution",
@@ -55,7 +53,7 @@ def evaluate(
     ood: tuple[str, ...],
     scores: tuple[str, ...],
     label: str | None,
-    baseline: str,
+    baseline: str | None,
     fit_in_distribution: str | None,
     fit_ood: str | None,
     where: str | None,

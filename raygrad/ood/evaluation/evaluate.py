@@ -17,7 +17,7 @@ from raygrad.ood.evaluation.delong import difference
 from raygrad.ood.evaluation.detection import Detection, Sweep
 from raygrad.ood.evaluation.misclassification import Misclassification, RiskCoverage, finished
 from raygrad.ood.evaluation.pairs import Pair, Placements, RightAndWrong
-from raygrad.ood.evaluation.ranking import Array, Ranking
+from raygrad.ood.evaluation.ranking import MOST_ROWS, Array, Ranking
 from raygrad.ood.evaluation.sets import (
     RowSet,
     comparable,
@@ -110,7 +110,7 @@ def evaluate(
     scores: Sequence[str] | None = None,
     *,
     label: str | None = None,
-    baseline: str = BASELINE,
+    baseline: str | None = None,
     fit: tuple[Rows, Rows] | None = None,
 ) -> Evaluation:
     """Evaluates scores on rows of tables.
@@ -121,22 +121,25 @@ def evaluate(
             wrong predictions are told from right ones.
         scores: Which; all by default.
         label: The in-distribution rows' column of true classes; by default the one that the job's
-            spec names, if it was kept.
-        baseline: The score that each AUROC is compared with, if it is there.
+            spec names, if it was kept and holds class numbers.
+        baseline: The score that each AUROC is compared with; by default msp, if it is among them.
         fit: In-distribution and OOD rows, none of which is in the sets above: they settle the
             direction of scores whose direction the table doesn't know. Without them those scores
             are left out.
 
     Raises:
         TableError: If a set is empty, has rows in common with another one of a different kind, or
-            has no such score or label.
+            has no such score or label; if there are 2^31 rows or more.
         IdentityError: If tables are of different models, losses, inputs or precisions.
     """
     held = list(fit or ())
     sets = [in_distribution, *ood]
     for other in [*ood, *held]:
         refuse_other_identity(in_distribution, other)
+    if baseline is not None:
+        scores = [*(in_distribution.scores if scores is None else scores), baseline]
     names, left_out = comparable([*sets, *held], scores)
+    baseline = baseline or BASELINE
     for what, rows in [(f"OOD set {i + 1}", rows) for i, rows in enumerate(ood)]:
         refuse_shared([("the in-distribution rows", in_distribution), (what, rows)])
     if fit is not None:
@@ -145,6 +148,11 @@ def evaluate(
             for evaluated in sets:
                 refuse_shared([("rows to fit on", rows), ("rows to evaluate", evaluated)])
     counts = [counted(rows) for rows in sets]
+    if sum(count.scored for count in counts) >= MOST_ROWS:
+        raise TableError(
+            f"there are {sum(count.scored for count in counts):,} rows; at most {MOST_ROWS - 1:,} "
+            "can be evaluated at once: name partitions, or a condition such as row % 10 = 0"
+        )
     label = label or _label_of_the_job(in_distribution)
     if label is None and not ood:
         raise TableError(
@@ -166,7 +174,10 @@ def evaluate(
             left_out[name] = NO_DIRECTION
             continue
         ranking = Ranking([count.scored for count in counts], high)
-        non_finite = tuple(_fill(ranking, rows, name) for rows in sets)
+        non_finite = tuple(
+            _fill(ranking, rows, name, count.scored)
+            for rows, count in zip(sets, counts, strict=True)
+        )
         ranking.sort()
         paired = baseline in names
         found, placements = _measured(ranking, pairs, baselines, baseline, paired)
@@ -231,18 +242,20 @@ def _measured(
     return found, placements
 
 
-def _fill(ranking: Ranking, rows: Rows, name: str) -> NonFinite:
-    """Reads a score into the ranking's next rows."""
+def _fill(ranking: Ranking, rows: Rows, name: str, left: int) -> NonFinite:
+    """Reads a score into the ranking's next rows, so many as were counted."""
     nan = null = infinite = 0
-    try:
-        for values, nulls in _values(rows, name):
-            missing = int(np.isnan(values).sum())
-            nan += missing - nulls
-            null += nulls
-            infinite += int(np.isinf(values).sum())
-            ranking.add(values)
-    except ValueError as error:
-        raise _changed(rows) from error
+    for values, nulls in _values(rows, name):
+        left -= len(values)
+        if left < 0:
+            break
+        missing = int(np.isnan(values).sum())
+        nan += missing - nulls
+        null += nulls
+        infinite += int(np.isinf(values).sum())
+        ranking.add(values)
+    if left:
+        raise _changed(rows)
     return NonFinite(nan, null, infinite)
 
 
@@ -259,8 +272,8 @@ def _fitted(name: str, fit: tuple[Rows, Rows]) -> Detection:
     """How high values as a sign of OOD do on the rows to fit on."""
     counts = [counted(rows) for rows in fit]
     ranking = Ranking([count.scored for count in counts])
-    for rows in fit:
-        _fill(ranking, rows, name)
+    for rows, count in zip(fit, counts, strict=True):
+        _fill(ranking, rows, name, count.scored)
     ranking.sort()
     (found,), _ = _measured(ranking, _pairs(counts, None), [], "", False)
     assert isinstance(found, Detection)
@@ -269,7 +282,10 @@ def _fitted(name: str, fit: tuple[Rows, Rows]) -> Detection:
 
 def _label_of_the_job(rows: Rows) -> str | None:
     label = rows.footer.get("spec", {}).get("label")
-    return label if label in rows.names else None
+    if label not in rows.names:
+        return None
+    ((kind,),) = rows.sql(f"SELECT any_value(typeof({quoted(label)})) FROM selected").fetchall()
+    return label if "INT" in str(kind) else None
 
 
 def _wrong(rows: Rows, label: str, scored: int) -> Array:

@@ -78,7 +78,7 @@ def comparable(
 
     Args:
         sets: The first one's scores are meant.
-        names: Those that are wanted; all by default.
+        names: Those that are wanted, also more than once; all by default.
 
     Returns:
         Them, and for each of the others why it is left out.
@@ -98,7 +98,7 @@ def comparable(
                 left_out[name] = f"{other.uri} has {what}"
     if names and left_out:
         raise TableError("; ".join(f"{name}: {why}" for name, why in left_out.items()))
-    return [name for name in names or known if name not in left_out], left_out
+    return [name for name in dict.fromkeys(names or known) if name not in left_out], left_out
 
 
 def _identity(rows: Rows) -> dict[str, object]:

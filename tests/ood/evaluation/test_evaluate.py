@@ -1,6 +1,8 @@
 """Evaluation of tables: against scikit-learn, what is refused, what is left out and said."""
 
 import json
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from raygrad.errors import IdentityError, TableError
 from raygrad.ood.evaluation import NonFinite, detection, evaluate, misclassification
 from raygrad.ood.evaluation.formats import records, to_csv, to_json
+from raygrad.ood.evaluation.sets import counted
 from raygrad.ood.rows import Rows, parse
 from raygrad.table.definitions import IN, OUT
 
@@ -121,6 +124,16 @@ def test_each_score_is_compared_with_the_baseline_on_the_same_rows(baseline, set
             assert measured.difference.p == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_baseline_that_is_named_is_evaluated_too(sets):
+    found = evaluate(sets["mnist"], [sets["photos"]], ["fc_l1", "fc_l1"], baseline="energy")
+    assert [result.score for result in found.results] == ["fc_l1", "energy"]
+    assert found.results[0].detection[0].difference.to == "energy"
+    with pytest.raises(TableError, match='no score "enrgy"'):
+        evaluate(sets["mnist"], [sets["photos"]], ["fc_l1"], baseline="enrgy")
+    with pytest.raises(TableError, match='no score "enrgy"'):
+        evaluate(sets["mnist"], [sets["photos"]], baseline="enrgy")
+
+
 def test_no_baseline_among_the_scores(sets):
     found = evaluate(sets["mnist"], [sets["photos"]], ["energy", "entropy"])
     assert found.baseline is None
@@ -187,6 +200,25 @@ def test_what_can_not_be_named(sets):
         evaluate(Rows(sets["mnist"].uri, "row < 3"), [sets["photos"]])
 
 
+@pytest.mark.parametrize(("kind", "expected"), [(pa.int64(), "class"), (pa.string(), None)])
+def test_the_label_of_the_jobs_spec(kind, expected, table_of, sets, monkeypatch):
+    rows = made_scores(60, shift=0, seed=0)
+    table = Rows(
+        table_of({"": rows.append_column("class", rows["label"].cast(kind))}, name="named")
+    )
+    table.footer["spec"] = {"label": "class"}
+    assert evaluate(table, [sets["photos"]]).label == expected
+    table.footer["spec"] = {"label": "not_kept"}
+    assert evaluate(table, [sets["photos"]]).label is None
+
+
+def test_more_rows_than_can_be_ranked(sets, monkeypatch):
+    module = import_module("raygrad.ood.evaluation.evaluate")
+    monkeypatch.setattr(module, "MOST_ROWS", 546)
+    with pytest.raises(TableError, match="there are 546 rows; at most 545 can be evaluated"):
+        evaluate(sets["mnist"], [sets["photos"]])
+
+
 def test_labels_that_are_no_class_numbers(table_of, sets):
     rows = made_scores(9, shift=0, seed=0)
     table = table_of({"": rows.append_column("name", pa.array(["cat"] * 9))}, name="named")
@@ -227,9 +259,19 @@ def test_scores_that_are_no_numbers_are_counted(table_of, sets):
     assert result.detection[0] == detection(inside, worst, IN)
 
 
-def test_a_condition_that_changes(sets):
-    with pytest.raises(TableError, match="its condition isn't the same each time"):
-        evaluate(Rows(sets["mnist"].uri, "random() < 0.5"), [sets["photos"]])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_rows_that_change_while_they_are_read(more, sets, monkeypatch):
+    """One row less of the first set and one more of the second are as many rows in all."""
+    module = import_module("raygrad.ood.evaluation.evaluate")
+
+    def miscounted(rows):
+        found = counted(rows)
+        change = more if rows is sets["mnist"] else -more
+        return replace(found, scored=found.scored + change)
+
+    monkeypatch.setattr(module, "counted", miscounted)
+    with pytest.raises(TableError, match="mnist gave another number of rows than before"):
+        evaluate(sets["mnist"], [sets["photos"]])
 
 
 def test_json_and_records_hold_all_numbers(sets):
