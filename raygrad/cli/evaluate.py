@@ -3,10 +3,10 @@
 import click
 
 from raygrad.cli.exits import exit_codes
-from raygrad.cli.tables import table_option, where_option
+from raygrad.cli.tables import ABOUT_TABLES, table_option, where_option
 
 
-@click.command()
+@click.command(epilog=ABOUT_TABLES)
 @table_option("--in-distribution", "In-distribution rows.", required=True)
 @table_option("--ood", "OOD rows; may be given several times, each set is compared.", multiple=True)
 @click.option(
@@ -63,8 +63,7 @@ def evaluate(
     """Measure how well each score tells OOD rows from in-distribution ones.
 
     AUROC with a 95 % interval and a paired test against the baseline, AUPR, the shares lost and
-    missed; with labels also wrong against right predictions. A TABLE is a table, one of its
-    partitions, or either with a condition:
+    missed; with labels also wrong against right predictions.
 
     \b
       raygrad evaluate --in-distribution demo/table/scores/dataset=mnist \\

@@ -7,12 +7,13 @@ arrays.
 from raygrad.ood.evaluation.curves import Curve, curve
 from raygrad.ood.evaluation.delong import Difference
 from raygrad.ood.evaluation.detection import MEASURES, Detection, detection
-from raygrad.ood.evaluation.evaluate import Evaluation, NonFinite, ScoreResult, evaluate
+from raygrad.ood.evaluation.evaluate import evaluate
 from raygrad.ood.evaluation.misclassification import (
     MEASURES_OF_WRONG,
     Misclassification,
     misclassification,
 )
+from raygrad.ood.evaluation.results import Evaluation, NonFinite, ScoreResult
 from raygrad.ood.evaluation.sets import RowSet
 
 __all__ = [

@@ -5,12 +5,10 @@ a row of each comparison for its placements and as many for the baseline's.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
 from raygrad.errors import TableError
 from raygrad.ood.evaluation.delong import difference
@@ -18,6 +16,8 @@ from raygrad.ood.evaluation.detection import Detection, Sweep
 from raygrad.ood.evaluation.misclassification import Misclassification, RiskCoverage, finished
 from raygrad.ood.evaluation.pairs import Pair, Placements, RightAndWrong
 from raygrad.ood.evaluation.ranking import MOST_ROWS, Array, Ranking
+from raygrad.ood.evaluation.reading import fill, label_of_the_job, wrong_predictions
+from raygrad.ood.evaluation.results import Evaluation, ScoreResult
 from raygrad.ood.evaluation.sets import (
     RowSet,
     comparable,
@@ -25,83 +25,11 @@ from raygrad.ood.evaluation.sets import (
     refuse_other_identity,
     refuse_shared,
 )
-from raygrad.ood.rows import Rows, quoted
+from raygrad.ood.rows import Rows
 from raygrad.table.definitions import IN, OUT
 
 BASELINE = "msp"
 NO_DIRECTION = "which end is OOD isn't known; in-distribution and OOD rows to fit on settle it"
-
-
-@dataclass(frozen=True)
-class NonFinite:
-    """Scores that are no numbers, in one set of rows; they count as :class:`Ranking` says.
-
-    Attributes:
-        nan: How many are NaN.
-        null: How many are null though the row has no error; taken as NaN.
-        infinite: How many are infinite; they are the last at their end.
-    """
-
-    nan: int = 0
-    null: int = 0
-    infinite: int = 0
-
-
-@dataclass(frozen=True)
-class ScoreResult:
-    """What one score achieves.
-
-    Attributes:
-        score: The column.
-        definition: What it is, in words.
-        high: What its high values mean.
-        fitted: If the table doesn't say so: how high values as a sign of OOD did on the rows that
-            the direction was fitted on.
-        detection: One for each OOD set.
-        misclassification: None without labels, or where all predictions are right or all wrong.
-        non_finite: In-distribution, then one for each OOD set.
-    """
-
-    score: str
-    definition: str
-    high: str
-    fitted: Detection | None
-    detection: tuple[Detection, ...]
-    misclassification: Misclassification | None
-    non_finite: tuple[NonFinite, ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What all scores achieve on the same rows.
-
-    Attributes:
-        in_distribution: The rows.
-        ood: One for each OOD set.
-        results: One for each score, in the table's order.
-        left_out: For each score that has no result, why.
-        baseline: The score that differences are to; None if there is none.
-        label: The column of labels, None without.
-        right: In-distribution rows whose prediction is their label.
-        wrong: Those where it isn't.
-        unlabelled: Those that have no label or no prediction.
-    """
-
-    in_distribution: RowSet
-    ood: tuple[RowSet, ...]
-    results: tuple[ScoreResult, ...]
-    left_out: dict[str, str]
-    baseline: str | None
-    label: str | None
-    right: int = 0
-    wrong: int = 0
-    unlabelled: int = 0
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of right predictions among labelled in-distribution rows."""
-        labelled = self.right + self.wrong
-        return self.right / labelled if labelled else None
 
 
 def evaluate(
@@ -153,13 +81,13 @@ def evaluate(
             f"there are {sum(count.scored for count in counts):,} rows; at most {MOST_ROWS - 1:,} "
             "can be evaluated at once: name partitions, or a condition such as row % 10 = 0"
         )
-    label = label or _label_of_the_job(in_distribution)
+    label = label or label_of_the_job(in_distribution)
     if label is None and not ood:
         raise TableError(
             f"{in_distribution} has no labels, and there are no OOD rows to compare it with; "
             "name some, or a column of labels"
         )
-    wrong = None if label is None else _wrong(in_distribution, label, counts[0].scored)
+    wrong = None if label is None else wrong_predictions(in_distribution, label, counts[0].scored)
     pairs = _pairs(counts, wrong)
     baselines: list[Placements] = []
     results: dict[str, ScoreResult] = {}
@@ -175,7 +103,7 @@ def evaluate(
             continue
         ranking = Ranking([count.scored for count in counts], high)
         non_finite = tuple(
-            _fill(ranking, rows, name, count.scored)
+            fill(ranking, rows, name, count.scored)
             for rows, count in zip(sets, counts, strict=True)
         )
         ranking.sort()
@@ -242,73 +170,13 @@ def _measured(
     return found, placements
 
 
-def _fill(ranking: Ranking, rows: Rows, name: str, left: int) -> NonFinite:
-    """Reads a score into the ranking's next rows, so many as were counted."""
-    nan = null = infinite = 0
-    for values, nulls in _values(rows, name):
-        left -= len(values)
-        if left < 0:
-            break
-        missing = int(np.isnan(values).sum())
-        nan += missing - nulls
-        null += nulls
-        infinite += int(np.isinf(values).sum())
-        ranking.add(values)
-    if left:
-        raise _changed(rows)
-    return NonFinite(nan, null, infinite)
-
-
-def _values(rows: Rows, name: str) -> Iterator[tuple[Array, int]]:
-    """Batches of a score, nulls as NaN, and how many nulls there were."""
-    for batch in rows.batches([name]):
-        column = batch.column(name)
-        if not pa.types.is_float32(column.type):
-            raise TableError(f"{rows.uri}: score {name} is {column.type}; expected float")
-        yield column.to_numpy(zero_copy_only=False), column.null_count
-
-
 def _fitted(name: str, fit: tuple[Rows, Rows]) -> Detection:
     """How high values as a sign of OOD do on the rows to fit on."""
     counts = [counted(rows) for rows in fit]
     ranking = Ranking([count.scored for count in counts])
     for rows, count in zip(fit, counts, strict=True):
-        _fill(ranking, rows, name, count.scored)
+        fill(ranking, rows, name, count.scored)
     ranking.sort()
     (found,), _ = _measured(ranking, _pairs(counts, None), [], "", False)
     assert isinstance(found, Detection)
     return found
-
-
-def _label_of_the_job(rows: Rows) -> str | None:
-    label = rows.footer.get("spec", {}).get("label")
-    if label not in rows.names:
-        return None
-    ((kind,),) = rows.sql(f"SELECT any_value(typeof({quoted(label)})) FROM selected").fetchall()
-    return label if "INT" in str(kind) else None
-
-
-def _wrong(rows: Rows, label: str, scored: int) -> Array:
-    """For each scored row 0 for a right prediction, 1 for a wrong one, 2 where that isn't known."""
-    rows.require([label, "prediction"])
-    try:
-        reader = rows.sql(
-            f"SELECT coalesce((prediction <> {quoted(label)})::UTINYINT, 2)::UTINYINT AS wrong "
-            "FROM selected WHERE error_type IS NULL"
-        ).to_arrow_reader(1 << 17)
-        found = [batch.column("wrong").to_numpy() for batch in reader]
-    except duckdb.Error as error:
-        raise TableError(
-            f"{rows}: column {label} can't be compared with the prediction, a class number: {error}"
-        ) from error
-    wrong = np.concatenate(found)
-    if len(wrong) != scored:
-        raise _changed(rows)
-    return wrong
-
-
-def _changed(rows: Rows) -> TableError:
-    return TableError(
-        f"{rows} gave another number of rows than before; it changed while it was read, or its "
-        "condition isn't the same each time"
-    )

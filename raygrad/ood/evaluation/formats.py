@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from raygrad.ood.evaluation.evaluate import Evaluation, ScoreResult
+from raygrad.ood.evaluation.results import Evaluation, ScoreResult
 
 DETECTION, MISCLASSIFICATION = "detection", "misclassification"
 
