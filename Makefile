@@ -16,7 +16,8 @@ help:  ## Show this list
 demo: .venv/bin/raygrad  ## Score known and unknown images with a small network, and compare scores
 	$(BIN)/python -m jobs.demo.prepare
 	$(BIN)/raygrad run jobs/demo.yaml
-	$(BIN)/python -m jobs.demo.evaluate
+	$(BIN)/raygrad evaluate --in-distribution demo/table/scores/dataset=mnist --ood demo/table/scores/dataset=digits_8_9 --ood demo/table/scores/dataset=photos
+	$(BIN)/python -m jobs.demo.draw
 
 test: .venv/bin/raygrad  ## Run all tests, two at a time: those without a cluster first
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cluster" -n 2

@@ -3,6 +3,7 @@
 import click
 
 from raygrad import __version__
+from raygrad.cli.evaluate import evaluate
 from raygrad.cli.init import init
 from raygrad.cli.k8s import k8s
 from raygrad.cli.run import run
@@ -43,6 +44,7 @@ COMMANDS = (
     verify,
     errors,
     export,
+    evaluate,
     k8s,
 )
 for command in COMMANDS:

@@ -1,5 +1,6 @@
 """Rows of a table that a command works on: all of them, a partition's, or those that SQL picks."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,9 +84,9 @@ class Rows:
         if not defined:
             raise TableError(f"{self.uri}: the files don't say what their scores mean")
         return {
-            name: Score(name, found["definition"], found["high"])
-            for name, found in defined.items()
-            if name in self.names
+            name: Score(name, defined[name]["definition"], defined[name]["high"])
+            for name in self.names
+            if name in defined
         }
 
     @cached_property
@@ -108,6 +109,24 @@ class Rows:
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Runs SQL in which ``selected`` stands for these rows, and ``every_row`` for all."""
         return self.connection.sql(query)
+
+    def shared_with(self, other: "Rows") -> int:
+        """How many rows of the same files both pick; copies in other files aren't found."""
+        mine = {storage.join(self.folder, name): name for name in self.files}
+        theirs = {storage.join(other.folder, name): name for name in other.files}
+        shared = mine.keys() & theirs.keys()
+        if not shared:
+            return 0
+        # Both conditions may name columns that only the other files have: they are null here.
+        every = " UNION ALL BY NAME ".join(
+            [
+                _read(self.folder, [mine[uri] for uri in shared]),
+                *(f"(FROM ({_read(r.folder, r.files)}) LIMIT 0)" for r in (self, other)),
+            ]
+        )
+        both = f"({self.where or True}) AND ({other.where or True})"
+        ((count,),) = self.sql(f"SELECT count(*) FROM ({every}) WHERE {both}").fetchall()
+        return int(count)
 
     def count(self) -> int:
         """How many rows there are, those with errors included."""
@@ -142,20 +161,30 @@ class Rows:
         connection.execute("SET enable_progress_bar = false")
         if not storage.is_local(self.folder):
             connection.register_filesystem(storage.filesystem(self.folder))
-        connection.execute(f"CREATE VIEW every_row AS {self._every_row()}")
+        connection.execute(f"CREATE VIEW every_row AS {_read(self.folder, self.files)}")
         connection.execute(f"CREATE VIEW selected AS FROM every_row WHERE ({self.where or True})")
         return connection
 
-    def _every_row(self) -> str:
-        """Files that have the same Hive keys are read together; DuckDB refuses others."""
-        alike: dict[tuple[str, ...], list[str]] = {}
-        for name in self.files:
-            uri = storage.join(self.folder, name)
-            alike.setdefault(tuple(hive.values(name)), []).append(literal(uri))
-        return " UNION ALL BY NAME ".join(
-            f"FROM read_parquet([{', '.join(uris)}], hive_partitioning = true)"
-            for uris in alike.values()
-        )
+
+def parse(text: str, where: str | None = None) -> Rows:
+    """Reads what users type for rows, ``TABLE`` or ``TABLE where SQL``, as ``str(rows)`` prints it.
+
+    Args:
+        text: A table or partition, and its own condition after the first ``where`` in any case.
+        where: A condition that is to hold as well.
+
+    Raises:
+        TableError: As :class:`Rows`; or if the condition after ``where`` is empty.
+
+    Example:
+        >>> parse("demo/table where dataset = 'mnist'", "row < 1000")
+    """
+    uri, *own = re.split(r"\s+where(?:\s+|$)", text.strip(), maxsplit=1, flags=re.IGNORECASE)
+    if own == [""]:
+        raise TableError(f"{text}: no condition follows where; expected TABLE where SQL")
+    conditions = [*own, *([] if where is None else [where])]
+    both = len(conditions) > 1
+    return Rows(uri, " AND ".join(f"({c})" if both else c for c in conditions) or None)
 
 
 def quoted(name: str) -> str:
@@ -166,6 +195,18 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A text in SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _read(folder: str, files: Sequence[str]) -> str:
+    """Files that have the same Hive keys are read together; DuckDB refuses others."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in files:
+        uri = storage.join(folder, name)
+        alike.setdefault(tuple(hive.values(name)), []).append(literal(uri))
+    return " UNION ALL BY NAME ".join(
+        f"FROM read_parquet([{', '.join(uris)}], hive_partitioning = true)"
+        for uris in alike.values()
+    )
 
 
 def _is_score_file(name: str) -> bool:

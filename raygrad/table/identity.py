@@ -39,7 +39,7 @@ def compare(root: str, identity: Mapping[str, Any]) -> None:
     if found is None:
         return
     wanted = json.loads(json.dumps(identity, default=str))
-    different = list(_differences(found, wanted))
+    different = list(differences(found, wanted))
     if different:
         raise IdentityError(
             f"{root} holds scores of another identity:\n"
@@ -48,10 +48,21 @@ def compare(root: str, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _differences(stored: Any, wanted: Any, place: str = "") -> Iterator[str]:
+def differences(
+    stored: Any, wanted: Any, place: str = "", owners: tuple[str, str] = ("the table", "this job")
+) -> Iterator[str]:
+    """The entries in which two identities differ, a line each.
+
+    Args:
+        stored: What is there.
+        wanted: What is compared with it.
+        place: Where in the identity both are.
+        owners: Whose they are, for the lines.
+    """
     if isinstance(stored, dict) and isinstance(wanted, dict):
         for key in sorted({*stored, *wanted}):
             below = f"{place}.{key}" if place else key
-            yield from _differences(stored.get(key), wanted.get(key), below)
+            yield from differences(stored.get(key), wanted.get(key), below, owners)
     elif stored != wanted:
-        yield f"{place}: the table has {json.dumps(stored)}, this job {json.dumps(wanted)}"
+        there, here = owners
+        yield f"{place}: {there} has {json.dumps(stored)}, {here} {json.dumps(wanted)}"
