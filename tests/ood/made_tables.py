@@ -15,10 +15,12 @@ METRICS = {"fc": ["l1", "l2", "mean"]}
 
 
 def write_table(root: Path, parts: Mapping[str, pa.Table], loss: str = "pseudo_label") -> str:
-    """One file a partition, such as ``dataset=mnist``; columns that are missing get nulls."""
+    """One file a partition, such as ``dataset=mnist``; its scores are those that are given."""
+    scores = set(definitions(loss, METRICS))
     for number, (partition, rows) in enumerate(parts.items()):
         kept = [field for field in rows.schema if field.name not in schema.reserved(METRICS)]
-        wanted = schema.scores(kept, METRICS)
+        missing = scores - set(rows.column_names)
+        wanted = pa.schema([f for f in schema.scores(kept, METRICS) if f.name not in missing])
         given = {
             "source": pa.array([f"{partition}.parquet"] * len(rows)),
             "row": pa.array(range(len(rows))),
@@ -30,7 +32,11 @@ def write_table(root: Path, parts: Mapping[str, pa.Table], loss: str = "pseudo_l
             else pa.nulls(len(rows), field.type)
             for field in wanted
         }
-        metadata = {"scores": definitions(loss, METRICS), "identity": {"loss": loss}}
+        defined = definitions(loss, METRICS)
+        metadata = {
+            "scores": {name: defined[name] for name in defined if name not in missing},
+            "identity": {"loss": loss},
+        }
         publish_unit(
             str(root), schema.unit_path(0, number, partition), pa.table(columns, wanted), metadata
         )
