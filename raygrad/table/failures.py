@@ -38,7 +38,7 @@ def failures(root: str) -> list[Failure]:
         if not footer.metadata.get("rows", {}).get("failed"):
             continue
         with storage.open_read(storage.join(layout.scores(root), footer.path)) as stream:
-            table = pq.ParquetFile(stream).read(columns)
+            table = pq.ParquetFile(stream).read(columns, use_threads=False)
         for row in table.filter(table["error_type"].is_valid()).to_pylist():
             key = (row["error_stage"], row["error_type"])
             example = f"{row['source']}, row {row['row']}: {row['error_message']}"

@@ -59,7 +59,7 @@ def replace_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, An
     for _ in range(MOST_SWAPS):
         version = swap.version_of(uri)  # before the content: a swap in between is then noticed
         content = storage.read_bytes(uri)
-        before = pq.read_table(pa.BufferReader(content))
+        before = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
         after = merged(uri, before, rows)
         failed_before, failed = counts(before)["failed"], counts(after)["failed"]
         new = encode(after, metadata)

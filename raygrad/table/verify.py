@@ -58,7 +58,8 @@ def _of_file(root: str, unit: PlannedUnit, identity: dict[str, Any]) -> list[str
                 return [f"{unit.path}: has no footer of raygrad's; another program wrote it"]
             complaints = [*_of_footer(footer, unit, identity), *_of_columns(file, identity)]
             kept = {"error_stage", "error_message", *identity.get("keep", ())}
-            table = file.read([name for name in file.schema_arrow.names if name not in kept])
+            wanted = [name for name in file.schema_arrow.names if name not in kept]
+            table = file.read(wanted, use_threads=False)  # as in reader.plan
     except FileNotFoundError:
         return [f"{unit.path}: vanished while it was verified"]
     except (pa.ArrowException, ValueError) as error:
