@@ -57,7 +57,7 @@ def plan(root: str) -> list[PlannedUnit]:
     units: dict[str, list[tuple[str, int, int | None]]] = {}
     for name in names:
         content = storage.read_bytes(storage.join(layout.plan(root), name))
-        # Not on threads: Arrow's pool at times aborts a process that ends soon (apache/arrow#34314).
+        # Not on threads: Arrow's pool at times aborts a process that ends soon, see arrow#34314.
         file = pq.ParquetFile(pa.BufferReader(content))
         for row in file.read(schema.PLAN.names, use_threads=False).to_pylist():
             path = schema.unit_path(row["generation"], row["unit"], row["partition"])
