@@ -82,7 +82,7 @@ def try_a_few_rows(job: Job, path: str) -> float | None:
                 place = "last_layer" if isinstance(error, LastLayerError) else "model"
                 raise SpecError([Fault(place, str(error))], path) from error
             if scores["error_type"].null_count:
-                return _alone(scorer, batch, path)
+                return _alone(scorer, batch.filter(scores["error_type"].is_null()), path)
             failures.setdefault(scores["error_stage"][0].as_py(), batch)
     if "score" in failures:
         place = "model"

@@ -1,5 +1,6 @@
 """Faults of the loss, the targets and the last layer, each with its cure."""
 
+import pyarrow as pa
 import pytest
 import torch
 from torch import nn
@@ -161,17 +162,22 @@ def test_a_job_with_label_loss_and_last_layer_is_sound_and_checked_in_float64(jo
     assert found.scores["fc_l2"].to_pylist() == pytest.approx(gradients, rel=1e-5)
 
 
-def test_only_labels_that_are_none_leave_nothing_to_score(job_folder):
-    import pyarrow as pa
+def test_rows_of_another_class_do_not_keep_the_others_from_the_check(job_folder):
+    labels = [7, None, *job_folder.columns(10)["label"].to_pylist()[2:]]
+    job_folder.write("data/a.parquet", label=pa.array(labels))
+    job = prepare(job_folder.spec({"loss": "target"}))
+    assert job.check is not None
+    assert 0 < job.check < 1e-5
+    assert report(job, rows=10).scores["error_type"].to_pylist()[:3] == [*["LabelError"] * 2, None]
 
+
+def test_only_labels_that_are_none_leave_nothing_to_score(job_folder):
     job_folder.write("data/a.parquet", label=pa.array([-1] * 10))
     (fault,) = refused(job_folder.spec({"loss": "target"}))
     assert fault.endswith("LabelError: column label is -1; labels count from 0")
 
 
 def test_labels_of_other_classes_leave_nothing_to_score_and_the_loss_is_named(job_folder):
-    import pyarrow as pa
-
     job_folder.write("data/a.parquet", label=pa.array([7] * 10))
     (fault,) = refused(job_folder.spec({"loss": "target"}))
     assert fault.startswith("loss: not one of the first rows can be scored:")
