@@ -1,15 +1,22 @@
 """Shannon's entropy."""
 
+import torch
 from torch import Tensor
 
+from raygrad.confidence.probabilities import log_probabilities
 from raygrad.confidence.score import Score
 from raygrad.directions import OUT
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy of the softmax in nats; high values mean out-of-distribution."""
-    log_probabilities = logits.log_softmax(1)
-    return -(log_probabilities.exp() * log_probabilities).sum(1)
+    """Entropy of the softmax in nats; high values mean out-of-distribution.
+
+    The logarithm of a p close to 1 comes from 1 - p: :math:`\\log p` itself has lost its digits, and
+    with them the entropies of the most confident samples, by up to 6 % in the study of docs/study.md.
+    """
+    p, complement = log_probabilities(logits)
+    precise = torch.where(p > -0.5, torch.log1p(-complement.exp()), p)
+    return -(p.exp() * precise).sum(1)
 
 
 ENTROPY = Score(entropy, "entropy of the softmax in nats", OUT)

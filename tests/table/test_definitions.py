@@ -11,7 +11,7 @@ from raygrad.table.definitions import IN, OUT, STATISTICS, definitions
 LARGE = {
     "pseudo_label": OUT,
     "uniform": IN,
-    "confounding": OUT,
+    "confounding": None,
     "target": None,
     "exgrad": OUT,
     "mine:loss": None,
