@@ -10,6 +10,7 @@ from raygrad.cli.run import run
 from raygrad.cli.schema import schema
 from raygrad.cli.submit import jobs, logs, stop, submit
 from raygrad.cli.table import errors, export, status, verify
+from raygrad.cli.threshold import threshold
 from raygrad.cli.validate import validate
 
 __all__ = ["main"]
@@ -45,6 +46,7 @@ COMMANDS = (
     errors,
     export,
     evaluate,
+    threshold,
     k8s,
 )
 for command in COMMANDS:

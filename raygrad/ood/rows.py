@@ -165,6 +165,10 @@ class Rows:
         connection.execute(f"CREATE VIEW selected AS FROM every_row WHERE ({self.where or True})")
         return connection
 
+    def every_row_sql(self) -> str:
+        """The query behind ``every_row``, for connections of others."""
+        return _read(self.folder, self.files)
+
 
 def parse(text: str, where: str | None = None) -> Rows:
     """Reads what users type for rows, ``TABLE`` or ``TABLE where SQL``, as ``str(rows)`` prints it.

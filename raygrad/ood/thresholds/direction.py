@@ -1,0 +1,96 @@
+"""Which end of a score is unusual: the table says it, or given rows show it; it isn't guessed."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import norm, rankdata
+
+from raygrad.errors import TableError
+from raygrad.ood.rows import Rows
+from raygrad.ood.thresholds.file import Auroc, Direction
+from raygrad.ood.thresholds.origin import is_wrong
+from raygrad.table.definitions import IN, OUT
+
+Array = np.ndarray[Any, Any]
+
+
+def delong(usual: Array, unusual: Array) -> tuple[float, float]:
+    """Area under the ROC curve and its variance (DeLong et al. 1988; Sun & Xu 2014).
+
+    Args:
+        usual: Scores of rows to keep, shape (m,).
+        unusual: Scores of rows to flag, which are to be higher, shape (n,).
+
+    Returns:
+        The area, ties counting half, and the variance of this estimate.
+    """
+    m, n = len(usual), len(unusual)
+    ranks = rankdata(np.concatenate([unusual, usual]))
+    above = (ranks[:n] - rankdata(unusual)) / m
+    below = 1 - (ranks[n:] - rankdata(usual)) / n
+    variance = (above.var(ddof=1) / n if n > 1 else 0.0) + (below.var(ddof=1) / m if m > 1 else 0.0)
+    return float(above.mean()), float(variance)
+
+
+def auroc(value: float, variance: float) -> Auroc:
+    """With the interval of a normal approximation, 95 %."""
+    reach = float(norm.ppf(0.975) * np.sqrt(variance))
+    return Auroc(value=value, interval=(max(0.0, value - reach), min(1.0, value + reach)))
+
+
+def direction_of(
+    rows: Rows, score: str, ood: Sequence[Rows] = (), label: str | None = None
+) -> Direction:
+    """The direction that the table states; else the one in which given rows are told apart.
+
+    Args:
+        rows: In-distribution rows.
+        score: The column.
+        ood: Unusual rows.
+        label: A column of right classes, where wrong predictions among the rows are the unusual.
+
+    Raises:
+        TableError: If the table states none and there are no such rows, or if they don't tell.
+    """
+    stated = rows.scores[score].high
+    usual, unusual, known_from = _told_apart(rows, score, ood, label)
+    if stated is None and known_from == "table":
+        raise TableError(
+            f"{rows.uri} doesn't say which end of {score} is unusual; give --ood TABLE with unusual "
+            "rows, or --errors where labels are, to find out"
+        )
+    if known_from == "table":
+        return Direction(high=stated, known_from="table")
+    area, variance = delong(usual, unusual)
+    high = stated or (OUT if area > 0.5 else IN)
+    found = auroc(area if high == OUT else 1 - area, variance)
+    if stated is None and found.interval[0] <= 0.5:
+        raise TableError(
+            f"{score}: the given rows don't show which end is unusual: AUROC {area:.3f}, interval "
+            f"{1 - found.interval[1] if high == IN else found.interval[0]:.3f} to "
+            f"{1 - found.interval[0] if high == IN else found.interval[1]:.3f} includes 0.5; give "
+            "more rows, or use another score"
+        )
+    return Direction(high=high, known_from="table" if stated else known_from, auroc=found)
+
+
+def _told_apart(
+    rows: Rows, score: str, ood: Sequence[Rows], label: str | None
+) -> tuple[Array, Array, Literal["table", "ood", "errors"]]:
+    """Finite scores of rows that are usual and of those that aren't, as far as they are given."""
+    if not ood and label is None:
+        return np.zeros(0), np.zeros(0), "table"
+    usual = rows.columns([score])[score]
+    if ood:
+        unusual = np.concatenate([other.columns([score])[score] for other in ood])
+        known_from: Literal["ood", "errors"] = "ood"
+    else:
+        assert label is not None
+        labelled, wrong = is_wrong(rows, label)
+        usual, unusual = usual[labelled & ~wrong], usual[wrong]
+        known_from = "errors"
+    usual, unusual = usual[np.isfinite(usual)], unusual[np.isfinite(unusual)]
+    if not len(usual) or not len(unusual):
+        raise TableError(f"{score}: there are no finite scores of rows that are to be told apart")
+    return usual, unusual, known_from
