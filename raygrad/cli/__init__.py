@@ -6,6 +6,7 @@ from raygrad import __version__
 from raygrad.cli.evaluate import evaluate
 from raygrad.cli.init import init
 from raygrad.cli.k8s import k8s
+from raygrad.cli.query import query
 from raygrad.cli.run import run
 from raygrad.cli.schema import schema
 from raygrad.cli.submit import jobs, logs, stop, submit
@@ -46,6 +47,7 @@ COMMANDS = (
     errors,
     export,
     evaluate,
+    query,
     threshold,
     k8s,
 )

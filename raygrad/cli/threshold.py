@@ -8,22 +8,7 @@ from raygrad.cli.tables import ABOUT_TABLES, table_option, where_option
 METHODS = ("quantile", "conformal", "logistic")
 
 
-class Share(click.ParamType):
-    """A number between 0 and 1, both excluded."""
-
-    name = "share"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Reads it."""
-        try:
-            share = float(value)
-        except ValueError:
-            share = 0
-        if not 0 < share < 1:
-            self.fail(f"got {value}; use a number between 0 and 1, such as 0.95", param, ctx)
-        return share
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.group()
@@ -42,9 +27,10 @@ def threshold() -> None:
 )
 @click.option(
     "--keep",
-    type=Share(),
+    type=SHARE,
     default=0.95,
     show_default=True,
+    metavar="SHARE",
     help="Which share of in-distribution rows is to be kept.",
 )
 @click.option(
@@ -82,6 +68,7 @@ def threshold() -> None:
     help="The threshold file to write, a path or URI.",
 )
 def fit(
+    *,
     in_distribution: str,
     scores: tuple[str, ...],
     keep: float,
@@ -124,7 +111,8 @@ def fit(
 @click.argument("out", required=False)
 @click.option(
     "--fdr",
-    type=Share(),
+    type=SHARE,
+    metavar="SHARE",
     help="Flag by Benjamini and Hochberg's procedure at this false discovery rate over all rows of "
     "TABLE; needs --method conformal.",
 )

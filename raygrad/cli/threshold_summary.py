@@ -19,7 +19,10 @@ def print_fitted(fitted: Threshold, uri: str) -> None:
     low, high = cut.kept_share
     facts += [
         ("from", f"{cut.rows:,} {_kept_rows(fitted)}rows of {_named(fitted.in_distribution)}"),
-        ("keeps", f"{fitted.keep:.4g} of new ones on average; of this draw {low:.4f} to {high:.4f}"),
+        (
+            "keeps",
+            f"at least {fitted.keep:.4g} of new ones on average; this draw {low:.4f} to {high:.4f}",
+        ),
     ]
     if fitted.in_distribution.failed:
         facts.append(("left out", f"{fitted.in_distribution.failed:,} rows that have an error"))

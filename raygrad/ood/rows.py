@@ -68,6 +68,12 @@ class Rows:
         return self.uri if self.where is None else f"{self.uri} where {self.where}"
 
     @cached_property
+    def root(self) -> str:
+        """The folder of the whole table, also where these are rows of a partition."""
+        above, _ = hive.at_the_end(self.folder)
+        return above.removesuffix(f"/{layout.SCORES}")
+
+    @cached_property
     def footer(self) -> Mapping[str, Any]:
         """What the first of the files says of model, metrics and versions."""
         with storage.open_read(storage.join(self.folder, self.files[0])) as stream:

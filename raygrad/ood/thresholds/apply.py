@@ -81,7 +81,7 @@ class Application:
     def view(self, name: str = "flags") -> str:
         """A statement for DuckDB that makes a view with the flags of all rows and the Hive keys."""
         keys = [*IDENTITY, *self._hive_keys()]
-        said = f"-- {self.threshold.meaning}\n"
+        said = f"-- {' '.join(self.threshold.meaning.split())}\n"
         if self.fdr is not None:
             said += (
                 f"-- False discovery rate {self.fdr:g} over the rows that the table had when this "
@@ -99,8 +99,8 @@ class Application:
             TableError: If the place holds anything else, or lies in the table.
             IdentityError: If it holds flags of another threshold or table.
         """
-        folder = self._folder()
-        names = {name: f"{folder}{name}" for name in self.rows.files}
+        _, above = hive.at_the_end(self.rows.folder)
+        names = {name: f"{above}{name}" for name in self.rows.files}
         there = self._claim(out)
         counts: Counter[str] = Counter()
         for name, target in names.items():
@@ -161,8 +161,7 @@ class Application:
 
     def _claim(self, out: str) -> set[str]:
         """Takes the place for these flags, and says which files are there."""
-        root = self.rows.folder.removesuffix(f"/{self._folder()}".rstrip("/"))
-        if storage.within(storage.absolute(out), root.removesuffix("/scores")):
+        if storage.within(storage.absolute(out), self.rows.root):
             raise TableError(f"{out} lies in the table {self.rows.uri}; choose a place beside it")
         marker = storage.join(out, "_raygrad", "flags.json")
         there = storage.names_below(out)
@@ -216,16 +215,10 @@ class Application:
     def _refuse_identity(self, footer: Mapping[str, Any], uri: str) -> None:
         refuse_other_identity(self.threshold.identity, footer, (self.uri, uri))
 
-    def _folder(self) -> str:
-        """The Hive folders that lie above a partition, so that flags lie in the same."""
-        return "".join(f"{part}/" for part in _hive_end(self.rows.folder))
-
     def _hive_keys(self) -> list[str]:
-        return [*hive.values(self._folder()), *self._keys_below()]
-
-    def _keys_below(self) -> list[str]:
-        keys = [list(hive.values(name)) for name in self.rows.files]
-        return list(dict.fromkeys(key for found in keys for key in found))
+        _, above = hive.at_the_end(self.rows.folder)
+        keys = [key for name in self.rows.files for key in hive.values(f"{above}{name}")]
+        return list(dict.fromkeys(keys))
 
     def _all(self) -> str:
         """All files: by a glob, or by their names where they have different Hive keys."""
@@ -244,8 +237,8 @@ def _refuse(threshold: Threshold, table: Rows, fdr: float | None) -> None:
         )
     if fdr is not None and not isinstance(threshold, Conformal):
         raise TableError(
-            f"--fdr needs p-values, and this threshold's method is {threshold.method}; fit one with "
-            "--method conformal"
+            f"--fdr needs p-values, and this threshold's method is {threshold.method}; fit one "
+            "with --method conformal"
         )
     scores = (
         [feature.score for feature in threshold.features]
@@ -256,15 +249,5 @@ def _refuse(threshold: Threshold, table: Rows, fdr: float | None) -> None:
     table.require([*IDENTITY, "error_type", *scores, *(["prediction"] if classes else [])])
 
 
-def _hive_end(folder: str) -> list[str]:
-    """The last parts of a path that are Hive folders."""
-    parts = folder.rstrip("/").split("/")
-    count = 0
-    while count < len(parts) and "=" in parts[-1 - count]:
-        count += 1
-    return parts[len(parts) - count :]
-
-
 def _scratch(out: str) -> str:
     return storage.join(out, "_raygrad", "tmp")
-

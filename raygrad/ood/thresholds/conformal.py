@@ -51,9 +51,9 @@ def write_conformal(in_distribution: Rows, fitted: Quantile, uri: str) -> Confor
         **{
             **fields,
             "meaning": f"p = (1 + c) / (n + 1), c of the n calibration rows being at least as "
-            f"unusual in {fitted.score}; NaN counts as infinitely unusual. A row is flagged if p is "
-            f"at most {alpha:.4g}, which happens to at most that share of new in-distribution rows, "
-            "or as apply --fdr says.",
+            f"unusual in {fitted.score}; NaN counts as infinitely unusual. A row is flagged if p "
+            f"is at most {alpha:.4g}, as of at most that share of new in-distribution rows, or as "
+            "apply --fdr says.",
         },
         calibration=Calibration(
             file=beside.rpartition("/")[2], sha256=hashlib.sha256(content).hexdigest()

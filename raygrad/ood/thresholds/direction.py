@@ -1,9 +1,10 @@
 """Which end of a score is unusual: the table says it, or given rows show it; it isn't guessed."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from raygrad.errors import TableError
@@ -13,6 +14,7 @@ from raygrad.ood.thresholds.origin import is_wrong
 from raygrad.table.definitions import IN, OUT
 
 Array = np.ndarray[Any, Any]
+High = Literal["in-distribution", "out-of-distribution"]
 
 
 def delong(usual: Array, unusual: Array) -> tuple[float, float]:
@@ -33,10 +35,23 @@ def delong(usual: Array, unusual: Array) -> tuple[float, float]:
     return float(above.mean()), float(variance)
 
 
-def auroc(value: float, variance: float) -> Auroc:
-    """With the interval of a normal approximation, 95 %."""
-    reach = float(norm.ppf(0.975) * np.sqrt(variance))
-    return Auroc(value=value, interval=(max(0.0, value - reach), min(1.0, value + reach)))
+def auroc(value: float, variance: float, fewer: int) -> Auroc:
+    """With its 95 % interval, symmetric in the logit so that it stays within 0 and 1.
+
+    It isn't defined for an area of 1, or of single rows: then all of as many disjoint pairs as the
+    smaller set has rows came out alike, and the interval is Clopper and Pearson's for that.
+
+    Args:
+        value: The area.
+        variance: DeLong's.
+        fewer: Rows of the smaller set.
+    """
+    if variance <= 0 or not 0 < value < 1:
+        alike = 0.025 ** (1 / fewer)
+        return Auroc(value=value, interval=(alike * value, alike * value + 1 - alike))
+    reach = norm.ppf(0.975) * np.sqrt(variance) / (value * (1 - value))
+    low, high = expit(logit(value) + reach * np.array([-1, 1]))
+    return Auroc(value=value, interval=(float(low), float(high)))
 
 
 def direction_of(
@@ -53,24 +68,26 @@ def direction_of(
     Raises:
         TableError: If the table states none and there are no such rows, or if they don't tell.
     """
-    stated = rows.scores[score].high
+    stated = cast("High | None", rows.scores[score].high)
     usual, unusual, known_from = _told_apart(rows, score, ood, label)
     if stated is None and known_from == "table":
         raise TableError(
-            f"{rows.uri} doesn't say which end of {score} is unusual; give --ood TABLE with unusual "
-            "rows, or --errors where labels are, to find out"
+            f"{rows.uri} doesn't say which end of {score} is unusual; give --ood TABLE with "
+            "unusual rows, or --errors where labels are, to find out"
         )
     if known_from == "table":
+        assert stated is not None
         return Direction(high=stated, known_from="table")
     area, variance = delong(usual, unusual)
-    high = stated or (OUT if area > 0.5 else IN)
-    found = auroc(area if high == OUT else 1 - area, variance)
+    high = stated or cast("High", OUT if area > 0.5 else IN)
+    fewer = min(len(usual), len(unusual))
+    found = auroc(area if high == OUT else 1 - area, variance, fewer)
     if stated is None and found.interval[0] <= 0.5:
+        low, top = found.interval
         raise TableError(
-            f"{score}: the given rows don't show which end is unusual: AUROC {area:.3f}, interval "
-            f"{1 - found.interval[1] if high == IN else found.interval[0]:.3f} to "
-            f"{1 - found.interval[0] if high == IN else found.interval[1]:.3f} includes 0.5; give "
-            "more rows, or use another score"
+            f"{score}: the given rows don't show which end is unusual: AUROC {found.value:.3f} with "
+            f"high values {high}, 95 % from {low:.3f} to {top:.3f}; give more rows, or use another "
+            "score"
         )
     return Direction(high=high, known_from="table" if stated else known_from, auroc=found)
 

@@ -1,6 +1,5 @@
 """The threshold file: JSON that people read, that says all that applying it needs."""
 
-import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -38,7 +37,7 @@ class Cut(_Part):
     """The order statistic of one group of rows.
 
     Attributes:
-        threshold: The value; rows beyond it are flagged. Of scores it is a float32, printed exactly.
+        threshold: The value; rows beyond it are flagged. A float32 of a score, printed exactly.
         rows: How many in-distribution rows it is from, n.
         rank: Its place among them, ceil((n + 1) keep), the least unusual row being the first.
         ties: Other rows of exactly this score; they are kept as well.
@@ -76,7 +75,7 @@ class Direction(_Part):
 
 
 class _Threshold(_Part):
-    raygrad_threshold: Literal[1] = VERSION
+    raygrad_threshold: Literal[1] = 1
     meaning: str
     keep: float
     in_distribution: Origin
@@ -210,8 +209,7 @@ def write(threshold: Threshold, uri: str) -> None:
 
 def refuse_taken(uri: str) -> None:
     """Refuses a name that a file has already, since others may rely on that file."""
-    with contextlib.suppress(FileNotFoundError):
-        storage.list_files(uri)
+    if storage.taken(uri):
         raise TableError(f"{uri} is there already; remove it, or choose another --output")
 
 

@@ -54,9 +54,7 @@ def fit(
             f"--method {method} takes one --score, got {len(scores)}; choose one of "
             f"{', '.join(in_distribution.scores)}"
         )
-    fitted = fit_quantile(
-        in_distribution, scores[0], keep, by_class=by_class, ood=ood, label=label
-    )
+    fitted = fit_quantile(in_distribution, scores[0], keep, by_class=by_class, ood=ood, label=label)
     if method == "conformal":
         return write_conformal(in_distribution, fitted, output)
     file.write(fitted, output)

@@ -135,8 +135,8 @@ def calibration_error(probability: Array, target: Array, bins: int = 10) -> floa
 def _refuse(rows: Rows, ood: Sequence[Rows], label: str | None, names: Sequence[str]) -> None:
     if bool(ood) == (label is not None):
         raise TableError(
-            "--method logistic learns from rows to flag: give either --ood TABLE with unusual rows, "
-            "or --errors for wrong predictions"
+            "--method logistic learns from rows to flag: give either --ood TABLE with unusual "
+            "rows, or --errors for wrong predictions"
         )
     for other in (rows, *ood):
         for name in names:
@@ -147,7 +147,7 @@ def _refuse(rows: Rows, ood: Sequence[Rows], label: str | None, names: Sequence[
 def _gathered(
     rows: Rows, ood: Sequence[Rows], label: str | None, names: Sequence[str]
 ) -> tuple[Array, Array, Array, int]:
-    """Finite scores, which rows are to be flagged, the number of their table, and how many weren't."""
+    """Finite scores, which rows are to be flagged, their table's number; how many aren't finite."""
     if label is None:
         parts = [_sampled(one, names, np.arange(_count(one)))[0] for one in (rows, *ood)]
         values = np.concatenate(parts)
@@ -227,7 +227,8 @@ def _cross_validated(values: Array, target: Array) -> tuple[Any, float, float]:
         areas.append(area)
         variances.append(variance)
     platt = _regression().fit(total[:, None], target)
-    found = auroc(float(np.mean(areas)), sum(variances) / FOLDS**2)
+    fewer = min(int(target.sum()), int((~target).sum()))
+    found = auroc(float(np.mean(areas)), sum(variances) / FOLDS**2, fewer)
     return found, float(platt.coef_[0, 0]), float(platt.intercept_[0])
 
 
@@ -275,9 +276,9 @@ def _meaning(errors: bool, cut: Cut, keep: float, flagged: Array) -> str:
     kind = "wrong" if errors else "out-of-distribution"
     usual = "right predictions" if errors else "in-distribution rows"
     return (
-        f"A row is flagged if its probability of being {kind} is above {cut.threshold:.6g}, or NaN "
-        f"as where a score is. At least {keep:.4g} of new {usual} are kept on average over draws of "
-        f"the {cut.rows:,} held-out rows; of this draw, {low:.4f} to {high:.4f} with 95 % "
+        f"A row is flagged if its probability of being {kind} is above {cut.threshold:.6g}, or "
+        f"NaN as where a score is. At least {keep:.4g} of new {usual} are kept on average over "
+        f"draws of the {cut.rows:,} held-out rows; of this draw, {low:.4f} to {high:.4f} with 95 % "
         f"confidence. Of the held-out rows to flag, {flagged.mean():.1%} are. Probabilities "
         "hold for a mixture like that of the fit (prior)."
     )

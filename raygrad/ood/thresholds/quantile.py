@@ -41,7 +41,7 @@ def fit_quantile(
         keep: Which share is to be kept.
         by_class: A threshold for each predicted class; classes with too few rows get that of all.
         ood: Unusual rows; they give the direction if the table has none, and are counted.
-        label: A column of right classes; wrong predictions give the direction if the table has none.
+        label: A column of right classes; wrong predictions then serve as the unusual rows.
 
     Raises:
         TableError: If rows are too few, the direction isn't known, or the threshold isn't finite.
@@ -110,8 +110,8 @@ def cut_of(values: Array, keep: float, high: str, what: str) -> Cut:
     non_finite = int(np.count_nonzero(~np.isfinite(values)))
     if not np.isfinite(found):
         raise TableError(
-            f"{what}: {non_finite:,} of {len(values):,} scores are NaN or infinite, and so would be "
-            "the threshold; use another score, or a smaller --keep"
+            f"{what}: {non_finite:,} of {len(values):,} scores are NaN or infinite, and so would "
+            "be the threshold; use another score, or a smaller --keep"
         )
     return Cut(
         threshold=float(found) if high == OUT else -float(found),
@@ -152,6 +152,6 @@ def _meaning(score: str, high: str, cut: Cut, keep: float, by_class: bool) -> st
     low, top = cut.kept_share
     return (
         f"A row is flagged if its {score} is {side} {cut.threshold:.9g}{each} or NaN. At least "
-        f"{keep:.4g} of new {IN} rows are kept on average over draws of the {cut.rows:,} rows it is "
-        f"from; of this draw, {low:.4f} to {top:.4f} with 95 % confidence."
+        f"{keep:.4g} of new {IN} rows are kept on average over draws of the {cut.rows:,} rows it "
+        f"is from; of this draw, {low:.4f} to {top:.4f} with 95 % confidence."
     )

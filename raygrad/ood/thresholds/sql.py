@@ -50,23 +50,33 @@ class Applied:
         """SQL for 1 + c, n + 1 and the class whose calibration rows are counted."""
         assert isinstance(self.threshold, Conformal)
         assert self.calibration is not None
-        groups = groups_of(self.threshold)
-        most = self.most or {}
-        rows = {number: (cut.rows + 1, most.get(number, 0)) for number, cut in groups.items()}
-        others, limit = rows.pop(ALL_CLASSES)
-        classes = _values("g", ("class", "n", "most"), rows)
         score, sign = quoted(self.threshold.score), "" if self._high_is_unusual() else "-"
+        group, join = self._groups()
         return f"""SELECT {_listed("s", keys)}, s.score, s.class, s.n, s.most,
   CASE WHEN s.score IS NOT NULL THEN 1 + coalesce(c.at_least_as_unusual, 0) END AS p
 FROM (
   SELECT {_listed("t", keys)}, t.{score} AS score,
     CASE WHEN isnan(t.{score}) THEN 'inf'::FLOAT ELSE {sign}t.{score} END AS unusual,
-    coalesce(g.class, {ALL_CLASSES}) AS class,
-    coalesce(g.n, {others}) AS n, coalesce(g.most, {limit}) AS most
-  FROM {relation} AS t LEFT JOIN {classes} ON t.prediction = g.class
+    {group}
+  FROM {relation} AS t{join}
 ) AS s
 ASOF LEFT JOIN read_parquet({literal(self.calibration)}) AS c
   ON s.class = c.class AND s.unusual <= c.unusual"""
+
+    def _groups(self) -> tuple[str, str]:
+        """The class, n + 1 and the largest 1 + c that is flagged; and the join that finds them."""
+        assert isinstance(self.threshold, Conformal)
+        most = self.most or {}
+        rows = {
+            number: (cut.rows + 1, most.get(number, 0))
+            for number, cut in groups_of(self.threshold).items()
+        }
+        n, limit = rows.pop(ALL_CLASSES)
+        if not rows:
+            return f"{ALL_CLASSES} AS class, {n} AS n, {limit} AS most", ""
+        others = {"class": ALL_CLASSES, "n": n, "most": limit}
+        group = ", ".join(f"coalesce(g.{name}, {of}) AS {name}" for name, of in others.items())
+        return group, _join(tuple(others), rows)
 
     def _conformal(self, relation: str, keys: Sequence[str]) -> str:
         return f"""SELECT {_listed("p", keys)}, p.score, p.p / p.n AS p_value,
@@ -83,7 +93,7 @@ def _quantile(fitted: Quantile, relation: str, keys: Sequence[str]) -> str:
     limit, join = _float(fitted.all_classes.threshold), ""
     if fitted.by_class:
         cuts = {number: (_float(cut.threshold),) for number, cut in fitted.by_class.items()}
-        join = f"\nLEFT JOIN {_values('g', ('class', 'cut'), cuts)} ON t.prediction = g.class"
+        join = _join(("class", "cut"), cuts)
         limit = f"coalesce(g.cut, {limit})"
     return f"""SELECT {_listed("t", keys)}, t.{score} AS score, {limit} AS threshold,
   isnan(t.{score}) OR t.{score} {side} {limit} AS is_ood
@@ -116,13 +126,11 @@ def _term(feature: Feature) -> str:
     )
 
 
-def _values(alias: str, names: Sequence[str], rows: Mapping[int, Sequence[object]]) -> str:
-    """A small table in the text; without rows, one that has none."""
+def _join(names: Sequence[str], rows: Mapping[int, Sequence[object]]) -> str:
+    """A join with a small table of what belongs to each class."""
     lines = ", ".join(f"({', '.join(map(str, (key, *rest)))})" for key, rest in rows.items())
-    if rows:
-        return f"(VALUES {lines}) AS {alias}({', '.join(names)})"
-    nothing = ", ".join(f"NULL::BIGINT AS {name}" for name in names)
-    return f"(SELECT {nothing} WHERE false) AS {alias}"
+    return f"""
+  LEFT JOIN (VALUES {lines}) AS g({", ".join(names)}) ON t.prediction = g.class"""
 
 
 def _listed(alias: str, names: Sequence[str]) -> str:
