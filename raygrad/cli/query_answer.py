@@ -2,10 +2,10 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -49,7 +49,7 @@ def print_rows(query: Query, kind: str) -> None:
         path = os.path.join(folder, f"rows.{kind}")
         query.write(path, kind)
         with open(path, "rb") as stream:
-            shutil.copyfileobj(stream, click.get_binary_stream("stdout"))
+            shutil.copyfileobj(stream, sys.stdout.buffer)
 
 
 def _cell(value: Any) -> str:

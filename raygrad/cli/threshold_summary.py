@@ -57,6 +57,11 @@ def print_flags(out: str, flags: Flags) -> None:
         lines.append(f"{flags.already:,} files were there already; their rows aren't counted here.")
     if flags.largest_p is not None:
         lines.append(f"Rows with a p-value of at most {flags.largest_p:.6g} are flagged.")
+    elif flags.smallest_p is not None:
+        lines.append(
+            "At this false discovery rate no p-value is small enough; none can be below "
+            f"{flags.smallest_p:.3g}, which more calibration rows lower."
+        )
     Console().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 

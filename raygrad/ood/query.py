@@ -8,7 +8,7 @@ import duckdb
 
 from raygrad import storage
 from raygrad.errors import TableError
-from raygrad.ood.rows import Rows, literal, quoted
+from raygrad.ood.rows import Rows, literal, quoted, reach
 from raygrad.table import layout
 
 VIEWS = {
@@ -64,7 +64,6 @@ class Query:
     def __init__(self, sql: str, tables: Mapping[str, Rows]) -> None:
         self.connection = duckdb.connect()
         self.connection.execute("SET enable_progress_bar = false")
-        self._protocols: set[str] = set()
         self.views: list[str] = []
         for name, rows in tables.items():
             self._add(name, rows)
@@ -99,7 +98,7 @@ class Query:
         """
         if storage.taken(uri):
             raise TableError(f"{uri} is there already; remove it, or choose another --output")
-        self._register(uri)
+        reach(self.connection, uri)
         target = literal(storage.absolute(uri))
         try:
             ((rows,),) = self.connection.execute(
@@ -110,7 +109,7 @@ class Query:
         return int(rows)
 
     def _add(self, name: str, rows: Rows) -> None:
-        self._register(rows.folder)
+        reach(self.connection, rows.folder)
         schema = f"{quoted(name)}." if name else ""
         if name:
             self.connection.execute(f"CREATE SCHEMA {quoted(name)}")
@@ -129,12 +128,6 @@ class Query:
             self.views.append(f"{name}.{view}" if name else view)
         if name:
             self.connection.execute(f"CREATE VIEW {quoted(name)} AS FROM {schema}scores")
-
-    def _register(self, uri: str) -> None:
-        protocol = storage.protocol(uri)
-        if not storage.is_local(uri) and protocol not in self._protocols:
-            self.connection.register_filesystem(storage.filesystem(uri))
-            self._protocols.add(protocol)
 
     def _checked(self, sql: str) -> str:
         try:

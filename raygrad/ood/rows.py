@@ -165,9 +165,8 @@ class Rows:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()
         connection.execute("SET enable_progress_bar = false")
-        if not storage.is_local(self.folder):
-            connection.register_filesystem(storage.filesystem(self.folder))
-        connection.execute(f"CREATE VIEW every_row AS {_read(self.folder, self.files)}")
+        reach(connection, self.folder)
+        connection.execute(f"CREATE VIEW every_row AS {self.every_row_sql()}")
         connection.execute(f"CREATE VIEW selected AS FROM every_row WHERE ({self.where or True})")
         return connection
 
@@ -195,6 +194,17 @@ def parse(text: str, where: str | None = None) -> Rows:
     conditions = [*own, *([] if where is None else [where])]
     both = len(conditions) > 1
     return Rows(uri, " AND ".join(f"({c})" if both else c for c in conditions) or None)
+
+
+def reach(connection: duckdb.DuckDBPyConnection, uri: str) -> None:
+    """Lets a connection read and write where a URI is, if it can't yet."""
+    if storage.is_local(uri):
+        return
+    filesystem = storage.filesystem(uri)
+    protocols = filesystem.protocol
+    names = {protocols} if isinstance(protocols, str) else set(protocols)
+    if not names & set(connection.list_filesystems()):
+        connection.register_filesystem(filesystem)
 
 
 def quoted(name: str) -> str:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from raygrad import failpoints, storage
 from raygrad.errors import IdentityError, TableError
-from raygrad.ood.rows import Rows, literal
+from raygrad.ood.rows import Rows, literal, reach
 from raygrad.ood.thresholds import file
 from raygrad.ood.thresholds.conformal import benjamini_hochberg, calibration_uri, groups_of
 from raygrad.ood.thresholds.file import Conformal, Logistic, Threshold
@@ -40,6 +40,7 @@ class Flags:
         flagged: Those of them that are flagged.
         unscored: Those of them that have an error, and so no flag.
         largest_p: Conformal: the largest p-value that is flagged; None if none is.
+        smallest_p: Conformal: the smallest that a row can have, 1 / (n + 1).
     """
 
     files: int
@@ -48,6 +49,7 @@ class Flags:
     flagged: int
     unscored: int
     largest_p: float | None
+    smallest_p: float | None
 
 
 class Application:
@@ -71,9 +73,7 @@ class Application:
         calibration = None
         if isinstance(self.threshold, Conformal):
             calibration = calibration_uri(self.threshold, uri)
-            if not storage.is_local(calibration):
-                filesystem = storage.filesystem(calibration)
-                table.connection.register_filesystem(filesystem)
+            reach(table.connection, calibration)
         self._applied = Applied(self.threshold, calibration)
         most = self._most()
         self._applied = Applied(self.threshold, calibration, most)
@@ -118,6 +118,7 @@ class Application:
             flagged=counts["flagged"],
             unscored=counts["failed"],
             largest_p=self._largest_p(),
+            smallest_p=self._smallest_p(),
         )
 
     def _flags_of(self, name: str) -> tuple[pa.Table, dict[str, Any]]:
@@ -211,6 +212,11 @@ class Application:
         groups = groups_of(self.threshold)
         largest = max(most / (groups[g].rows + 1) for g, most in self._applied.most.items())
         return largest or None
+
+    def _smallest_p(self) -> float | None:
+        if not isinstance(self.threshold, Conformal):
+            return None
+        return 1 / (1 + max(cut.rows for cut in groups_of(self.threshold).values()))
 
     def _refuse_identity(self, footer: Mapping[str, Any], uri: str) -> None:
         refuse_other_identity(self.threshold.identity, footer, (self.uri, uri))

@@ -85,9 +85,9 @@ def direction_of(
     if stated is None and found.interval[0] <= 0.5:
         low, top = found.interval
         raise TableError(
-            f"{score}: the given rows don't show which end is unusual: AUROC {found.value:.3f} with "
-            f"high values {high}, 95 % from {low:.3f} to {top:.3f}; give more rows, or use another "
-            "score"
+            f"{score}: the given rows don't show which end is unusual: AUROC {found.value:.3f} "
+            f"with high values {high}, 95 % from {low:.3f} to {top:.3f}; give more rows, or use "
+            "another score"
         )
     return Direction(high=high, known_from="table" if stated else known_from, auroc=found)
 

@@ -127,7 +127,7 @@ class Feature(_Part):
         score: The column.
         low: Smaller values count as this, the smallest in the fit (of logarithms: above 0).
         high: Larger values, infinity included, count as this, the largest in the fit.
-        log: Whether the natural logarithm is taken, as of scores that are never negative.
+        log: Whether the natural logarithm is taken, as of sizes of gradients.
         mean: Is subtracted.
         scale: Divides.
         coefficient: Multiplies, and the products of all features are added to the intercept.

@@ -189,13 +189,15 @@ def _sampled(rows: Rows, names: Sequence[str], places: Array) -> tuple[Array, Ar
 def _features(values: Array, names: Sequence[str]) -> list[Feature]:
     """How each score is clipped, and whether its logarithm is taken.
 
-    It is of scores that are never negative in the fit: gradients spread over ten orders of
-    magnitude. On the demo's table, 12 scores, the cross-validated AUROC rises from 0.917 to 0.955
-    for photographs, from 0.926 to 0.929 for unknown digits, from 0.943 to 0.958 for errors.
+    It is of scores that are never negative in the fit and spread over more than one order of
+    magnitude between their 5 % and 95 % quantiles, as sizes of gradients do. On the demo's table, 7
+    of 12 scores, the cross-validated AUROC rises from 0.916 to 0.954 for photographs, from 0.920 to
+    0.923 for unknown digits and from 0.946 to 0.957 for errors; the Brier score falls in all three.
     """
     features = []
     for name, column in zip(names, values.T, strict=True):
-        log = bool(column.min() >= 0 and column.max() > 0)
+        low, high = np.quantile(column, [0.05, 0.95])
+        log = bool(column.min() >= 0 and high > 10 * low)
         features.append(
             Feature(
                 score=name,

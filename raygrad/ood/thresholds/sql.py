@@ -102,7 +102,9 @@ FROM {relation} AS t{join}"""
 
 def _logistic(fitted: Logistic, relation: str, keys: Sequence[str]) -> str:
     scores = [f"t.{quoted(feature.score)}" for feature in fitted.features]
+    missing = " OR ".join(f"{score} IS NULL" for score in scores)
     undefined = " OR ".join(f"isnan({score})" for score in scores)
+    # greatest() takes no notice of nulls, and least() takes NaN for larger than all: both go first.
     total = "\n    + ".join([_double(fitted.intercept), *map(_term, fitted.features)])
     return f"""SELECT {_listed("z", keys)}, z.probability,
   {_double(fitted.cut.threshold)} AS threshold,
@@ -110,7 +112,8 @@ def _logistic(fitted: Logistic, relation: str, keys: Sequence[str]) -> str:
 FROM (SELECT {_listed("y", keys)},
   1 / (1 + exp(-(y.total * {_double(fitted.slope)} + {_double(fitted.offset)}))) AS probability
 FROM (SELECT {_listed("t", keys)},
-  CASE WHEN {undefined} THEN 'nan'::DOUBLE ELSE
+  CASE WHEN {missing} THEN NULL
+  WHEN {undefined} THEN 'nan'::DOUBLE ELSE
     {total}
   END AS total
 FROM {relation} AS t) AS y) AS z"""
