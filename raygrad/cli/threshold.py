@@ -54,10 +54,8 @@ def threshold() -> None:
 )
 @click.option(
     "--label",
-    default="label",
-    show_default=True,
     metavar="COLUMN",
-    help="The column of right classes, for --errors.",
+    help="The true classes, for --errors; by default the spec's label, if it was kept.",
 )
 @where_option
 @click.option(
@@ -76,7 +74,7 @@ def fit(
     by_class: bool,
     ood: tuple[str, ...],
     errors: bool,
-    label: str,
+    label: str | None,
     where: str | None,
     output: str,
 ) -> None:
@@ -100,7 +98,8 @@ def fit(
             output,
             by_class=by_class,
             ood=[parse(text, where) for text in ood],
-            label=label if errors else None,
+            errors=errors,
+            label=label,
         )
         print_fitted(fitted, output)
 

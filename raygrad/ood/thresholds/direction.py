@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
 from raygrad.errors import TableError
+from raygrad.ood.evaluation.delong import interval
 from raygrad.ood.rows import Rows
 from raygrad.ood.thresholds.file import Auroc, Direction
 from raygrad.ood.thresholds.origin import is_wrong
@@ -35,23 +35,9 @@ def delong(usual: Array, unusual: Array) -> tuple[float, float]:
     return float(above.mean()), float(variance)
 
 
-def auroc(value: float, variance: float, fewer: int) -> Auroc:
-    """With its 95 % interval, symmetric in the logit so that it stays within 0 and 1.
-
-    It isn't defined for an area of 1, or of single rows: then all of as many disjoint pairs as the
-    smaller set has rows came out alike, and the interval is Clopper and Pearson's for that.
-
-    Args:
-        value: The area.
-        variance: DeLong's.
-        fewer: Rows of the smaller set.
-    """
-    if variance <= 0 or not 0 < value < 1:
-        alike = 0.025 ** (1 / fewer)
-        return Auroc(value=value, interval=(alike * value, alike * value + 1 - alike))
-    reach = norm.ppf(0.975) * np.sqrt(variance) / (value * (1 - value))
-    low, high = expit(logit(value) + reach * np.array([-1, 1]))
-    return Auroc(value=value, interval=(float(low), float(high)))
+def auroc(value: float, variance: float, usual: int, unusual: int) -> Auroc:
+    """With its 95 % interval, see :func:`raygrad.ood.evaluation.delong.interval`."""
+    return Auroc(value=value, interval=interval(value, variance, usual, unusual))
 
 
 def direction_of(
@@ -80,8 +66,8 @@ def direction_of(
         return Direction(high=stated, known_from="table")
     area, variance = delong(usual, unusual)
     high = stated or cast("High", OUT if area > 0.5 else IN)
-    fewer = min(len(usual), len(unusual))
-    found = auroc(area if high == OUT else 1 - area, variance, fewer)
+    area = area if high == OUT else 1 - area
+    found = auroc(area, variance, len(usual), len(unusual))
     if stated is None and found.interval[0] <= 0.5:
         low, top = found.interval
         raise TableError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from raygrad.errors import TableError
+from raygrad.ood.evaluation.reading import label_of_the_job
 from raygrad.ood.rows import Rows
 from raygrad.ood.thresholds import file
 from raygrad.ood.thresholds.conformal import write_conformal
@@ -19,6 +20,7 @@ def fit(
     *,
     by_class: bool = False,
     ood: Sequence[Rows] = (),
+    errors: bool = False,
     label: str | None = None,
 ) -> Threshold:
     """Fits a threshold and writes its file.
@@ -31,15 +33,25 @@ def fit(
         output: The file to write.
         by_class: A threshold for each predicted class.
         ood: Unusual rows.
-        label: A column of right classes, for wrong predictions instead.
+        errors: Take wrong predictions instead.
+        label: The true classes, for that; by default the column that the job's spec names.
 
     Raises:
         TableError: If the name is taken, or the rows or scores won't do.
         IdentityError: If the rows are of different models, losses or inputs.
     """
     file.refuse_taken(output)
-    if ood and label is not None:
-        raise TableError("give either --ood or --errors; they are two kinds of unusual rows")
+    if errors:
+        label = label or label_of_the_job(in_distribution)
+        if label is None:
+            raise TableError(
+                f"{in_distribution.uri} doesn't say which column holds the true classes; give "
+                "--label COLUMN"
+            )
+        if ood:
+            raise TableError("give either --ood or --errors; they are two kinds of unusual rows")
+    elif label is not None:
+        raise TableError("--label is for --errors; give both or neither")
     if method == "logistic":
         if by_class:
             raise TableError("--by-class is for one score; --method logistic has none")

@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from raygrad.errors import TableError
+from raygrad.ood.evaluation.sets import refuse_shared
 from raygrad.ood.rows import Rows
 from raygrad.ood.thresholds.direction import auroc, delong
 from raygrad.ood.thresholds.file import CrossValidation, Cut, Feature, Logistic
@@ -142,6 +143,8 @@ def _refuse(rows: Rows, ood: Sequence[Rows], label: str | None, names: Sequence[
         for name in names:
             refuse_unknown_score(other, name)
         refuse_other_identity(identity_of(rows.footer), other.footer, (rows.uri, other.uri))
+    for other in ood:
+        refuse_shared([("the in-distribution rows", rows), ("those of --ood", other)])
 
 
 def _gathered(
@@ -160,9 +163,10 @@ def _gathered(
     finite = np.isfinite(values).all(axis=1)
     for kind, count in (("keep", (finite & ~target).sum()), ("flag", (finite & target).sum())):
         if count < 2 * FOLDS:
+            worst = names[int(np.isfinite(values).sum(axis=0).argmin())]
             raise TableError(
-                f"{rows}: {int(count)} rows to {kind} have finite scores; it takes at least "
-                f"{2 * FOLDS} of either kind for {FOLDS} folds and a held-out part"
+                f"{rows}: {int(count)} rows to {kind} have finite scores ({worst} has the fewest); "
+                f"it takes at least {2 * FOLDS} of either kind for {FOLDS} folds and a held-out part"
             )
     return values[finite], target[finite], table[finite], int((~finite).sum())
 
@@ -229,8 +233,9 @@ def _cross_validated(values: Array, target: Array) -> tuple[Any, float, float]:
         areas.append(area)
         variances.append(variance)
     platt = _regression().fit(total[:, None], target)
-    fewer = min(int(target.sum()), int((~target).sum()))
-    found = auroc(float(np.mean(areas)), sum(variances) / FOLDS**2, fewer)
+    unusual = int(target.sum())
+    mean, variance = float(np.mean(areas)), sum(variances) / FOLDS**2
+    found = auroc(mean, variance, len(target) - unusual, unusual)
     return found, float(platt.coef_[0, 0]), float(platt.intercept_[0])
 
 

@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 
 from raygrad.errors import IdentityError, TableError
+from raygrad.ood.evaluation.sets import NOT_COMPARED
 from raygrad.ood.rows import Rows, quoted
 from raygrad.ood.thresholds.file import Origin
 from raygrad.table import identity
-
-OF_NO_CONSEQUENCE = {"metrics", "keep", "batch_size", "limit"}
-"""Entries of a table's identity that may differ: none of them changes what a score means."""
 
 
 def origin_of(rows: Rows, flagged: float | None = None) -> Origin:
@@ -25,7 +23,14 @@ def origin_of(rows: Rows, flagged: float | None = None) -> Origin:
 def identity_of(footer: Mapping[str, Any]) -> dict[str, Any]:
     """What two tables must have in common for one threshold to serve both."""
     own = footer.get("identity") or {}
-    return {key: value for key, value in own.items() if key not in OF_NO_CONSEQUENCE}
+    found = {key: value for key, value in own.items() if key not in NOT_COMPARED}
+    if "input" in own:
+        # In which column a table's source holds the input doesn't matter.
+        found["input"] = {
+            keyword: {key: value for key, value in field.items() if key != "column"}
+            for keyword, field in own["input"].items()
+        }
+    return found
 
 
 def refuse_other_identity(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from raygrad.errors import TableError
+from raygrad.ood.evaluation.sets import refuse_shared
 from raygrad.ood.rows import Rows
 from raygrad.ood.thresholds.direction import direction_of
 from raygrad.ood.thresholds.file import Cut, Quantile
@@ -52,6 +53,7 @@ def fit_quantile(
     for other in ood:
         refuse_unknown_score(other, score)
         refuse_other_identity(identity, other.footer, (in_distribution.uri, other.uri))
+        refuse_shared([("the in-distribution rows", in_distribution), ("those of --ood", other)])
     columns = in_distribution.columns([score, *(["prediction"] if by_class else [])])
     values = columns[score]
     refuse_too_few(len(values), keep, str(in_distribution))

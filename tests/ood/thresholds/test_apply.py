@@ -22,7 +22,12 @@ METHODS = {
     "by-class": {"scores": ["fc_l1"], "by_class": True},
     "conformal": {"scores": ["energy"], "method": "conformal"},
     "conformal-by-class": {"scores": ["fc_l1"], "method": "conformal", "by_class": True},
-    "logistic": {"scores": [], "method": "logistic", "label": "label"},
+    "logistic": {
+        "scores": ["fc_l1", "fc_mean", "msp", "energy"],
+        "method": "logistic",
+        "errors": True,
+        "label": "label",
+    },
 }
 
 

@@ -172,12 +172,11 @@ def test_delong_interval_by_simulation():
     holds = 0
     for _ in range(2000):
         usual, unusual = random.normal(0, 1, 50), random.normal(1, 1, 40)
-        low, high = auroc(*delong(usual, unusual), 40).interval
+        low, high = auroc(*delong(usual, unusual), 50, 40).interval
         holds += low <= 0.7602499 <= high  # P(X < Y) of these two normals
     assert holds / 2000 == pytest.approx(0.95, abs=0.015)
 
 
-def test_the_interval_of_perfect_separation():
-    """Clopper and Pearson's for 10 of 10: the true area may be as low as 0.69."""
-    found = auroc(1.0, 0.0, 10).interval
-    assert found == pytest.approx((0.025**0.1, 1.0))
+def test_rows_that_are_both_usual_and_unusual_are_refused(known):
+    with pytest.raises(TableError, match="have 10 rows in common"):
+        fit_quantile(known, "fc_l1", ood=[Rows(known.uri, '"row" BETWEEN 20 AND 29')])

@@ -22,7 +22,7 @@ def known(table_of) -> Rows:
     [
         ("quantile", {"scores": ["fc_l1"], "by_class": True}),
         ("conformal", {"scores": ["msp"]}),
-        ("logistic", {"scores": [], "label": "label"}),
+        ("logistic", {"scores": ["fc_l1", "msp"], "errors": True, "label": "label"}),
     ],
 )
 def test_written_and_read(known, tmp_path, method, options):
@@ -77,6 +77,8 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_read(known, tmp_path
         ({"scores": ["fc_l1", "msp"], "method": "quantile"}, r"takes one --score, got 2; choose"),
         ({"scores": [], "method": "conformal"}, r"takes one --score, got 0; choose one of .*fc_l1"),
         ({"scores": [], "method": "logistic", "by_class": True}, r"--by-class is for one score"),
+        ({"scores": ["msp"], "method": "quantile", "errors": True}, r"give --label COLUMN"),
+        ({"scores": ["msp"], "method": "quantile", "label": "label"}, r"--label is for --errors"),
     ],
 )
 def test_options_that_do_not_go_together(known, tmp_path, options, message):
@@ -86,4 +88,13 @@ def test_options_that_do_not_go_together(known, tmp_path, options, message):
 
 def test_ood_and_errors_at_once(known, tmp_path):
     with pytest.raises(TableError, match="give either --ood or --errors"):
-        fit(known, ["fc_l1"], 0.9, "quantile", str(tmp_path / "t"), ood=[known], label="label")
+        fit(
+            known,
+            ["fc_l1"],
+            0.9,
+            "quantile",
+            str(tmp_path / "t"),
+            ood=[known],
+            errors=True,
+            label="label",
+        )
