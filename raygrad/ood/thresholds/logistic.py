@@ -166,7 +166,7 @@ def _gathered(
             worst = names[int(np.isfinite(values).sum(axis=0).argmin())]
             raise TableError(
                 f"{rows}: {int(count)} rows to {kind} have finite scores ({worst} has the fewest); "
-                f"it takes at least {2 * FOLDS} of either kind for {FOLDS} folds and a held-out part"
+                f"it takes {2 * FOLDS} of either kind for {FOLDS} folds and a held-out part"
             )
     return values[finite], target[finite], table[finite], int((~finite).sum())
 
