@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -191,19 +192,17 @@ class Application:
         largest = self._rejected(exact(self.fdr))
         return {number: math.floor(largest * (cut.rows + 1)) for number, cut in groups.items()}
 
-    def _rejected(self, level: Any) -> Any:
+    def _rejected(self, level: Fraction) -> Fraction:
         """One pass over all files for how many rows have each p-value."""
-        counts: Counter[tuple[int, int]] = Counter()
+        parts = [np.zeros((3, 0), np.int64)]
         for name in self.rows.files:
             uri = storage.join(self.rows.folder, name)
             query = self._applied.p_values(f"read_parquet({literal(uri)})", ["row"])
-            found = self.rows.sql(
-                f"SELECT p, n, count(*) FROM ({query}) WHERE p IS NOT NULL GROUP BY ALL"
-            ).fetchall()
-            for p, n, count in found:
-                counts[p, n] += count
-        pairs = np.array(list(counts), np.int64).reshape(-1, 2)
-        return benjamini_hochberg(pairs[:, 0], pairs[:, 1], np.array(list(counts.values())), level)
+            counted = self.rows.sql(
+                f"SELECT p, n, count(*) AS rows FROM ({query}) WHERE p IS NOT NULL GROUP BY p, n"
+            ).fetchnumpy()
+            parts.append(np.stack([counted[c].astype(np.int64) for c in ("p", "n", "rows")]))
+        return benjamini_hochberg(*np.concatenate(parts, axis=1), level)
 
     def _largest_p(self) -> float | None:
         if self._applied.most is None:

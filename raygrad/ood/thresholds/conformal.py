@@ -97,7 +97,7 @@ def benjamini_hochberg(p: Array, rows: Array, counts: Array, level: Fraction) ->
     enough (Bates et al. 2023, theorem 2). Exact: float64 decides where it is sure, else fractions.
 
     Args:
-        p: Numerators of all different p-values, 1 + c, int64, any order.
+        p: Numerators of all p-values, 1 + c, int64, in any order; one may be there several times.
         rows: Their denominators, n + 1.
         counts: How many rows have each.
         level: False discovery rate.

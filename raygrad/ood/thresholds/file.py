@@ -1,5 +1,6 @@
 """The threshold file: JSON that people read, that says all that applying it needs."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -194,7 +195,9 @@ _ANY: TypeAdapter[Threshold] = TypeAdapter(Annotated[Threshold, Field(discrimina
 
 def to_json(threshold: Threshold) -> str:
     """The file's text; numbers are printed so that reading gives the same ones."""
-    return threshold.model_dump_json(indent=2, exclude_none=True) + "\n"
+    found = threshold.model_dump(mode="json", exclude_none=True)
+    first = {name: found.pop(name) for name in ("raygrad_threshold", "method")}
+    return json.dumps({**first, **found}, indent=2) + "\n"
 
 
 def write(threshold: Threshold, uri: str) -> None:

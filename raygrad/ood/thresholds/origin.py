@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from raygrad import storage
 from raygrad.errors import IdentityError, TableError
 from raygrad.ood.evaluation.sets import NOT_COMPARED
 from raygrad.ood.rows import Rows, quoted
@@ -16,7 +17,11 @@ def origin_of(rows: Rows, flagged: float | None = None) -> Origin:
     """Counts rows; see :class:`Origin`."""
     ((count, failed),) = rows.sql("SELECT count(*), count(error_type) FROM selected").fetchall()
     return Origin(
-        table=rows.uri, where=rows.where, rows=int(count), failed=int(failed), flagged=flagged
+        table=storage.absolute(rows.uri),
+        where=rows.where,
+        rows=int(count),
+        failed=int(failed),
+        flagged=flagged,
     )
 
 

@@ -181,9 +181,7 @@ def test_it_needs_rows_to_flag(known, unknown):
 
 def test_too_few_rows(known, table_of):
     few = Rows(table_of({"": made_scores(9, shift=2, seed=0)}, name="few"))
-    with pytest.raises(
-        TableError, match=r"9 rows to flag have finite scores .* it takes 10"
-    ):
+    with pytest.raises(TableError, match=r"9 rows to flag have finite scores .* it takes 10"):
         fit_logistic(known, NAMES, ood=[few])
     with pytest.raises(TableError, match=r"held-out fifth: .* too few to keep 0.999"):
         fit_logistic(known, NAMES, 0.999, label="label")
