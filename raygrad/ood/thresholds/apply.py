@@ -202,7 +202,8 @@ class Application:
                 f"SELECT p, n, count(*) AS rows FROM ({query}) WHERE p IS NOT NULL GROUP BY p, n"
             ).fetchnumpy()
             parts.append(np.stack([counted[c].astype(np.int64) for c in ("p", "n", "rows")]))
-        return benjamini_hochberg(*np.concatenate(parts, axis=1), level)
+        p, n, counts = np.concatenate(parts, axis=1)
+        return benjamini_hochberg(p, n, counts, level)
 
     def _largest_p(self) -> float | None:
         if self._applied.most is None:
