@@ -1,6 +1,7 @@
 """`raygrad threshold` and `raygrad query` as users type them."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_logistic():
     assert result.exit_code == 0, result.output
     assert "AUROC" in result.output
     assert "Features" in result.output
-    assert "flagged of table/scores/dataset=new" in result.output
+    assert re.search(r"flagged of /\S+/table/scores/dataset=new", result.output)
 
 
 def test_the_view_runs_in_duckdb():
