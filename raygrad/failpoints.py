@@ -7,7 +7,7 @@ a place, with SIGKILL, and creates the file, so that no second one is.
 import os
 import signal
 
-NAMES = ("publish.before", "publish.after", "driver.unit", "driver.published")
+NAMES = ("publish.before", "publish.after", "driver.unit", "driver.published", "flags.before")
 
 _MARKERS = dict(
     pair.split("=", 1) for pair in os.environ.get("RAYGRAD_FAILPOINTS", "").split(",") if pair

@@ -6,10 +6,12 @@ from raygrad import __version__
 from raygrad.cli.evaluate import evaluate
 from raygrad.cli.init import init
 from raygrad.cli.k8s import k8s
+from raygrad.cli.query import query
 from raygrad.cli.run import run
 from raygrad.cli.schema import schema
 from raygrad.cli.submit import jobs, logs, stop, submit
 from raygrad.cli.table import errors, export, status, verify
+from raygrad.cli.threshold import threshold
 from raygrad.cli.validate import validate
 
 __all__ = ["main"]
@@ -45,6 +47,8 @@ COMMANDS = (
     errors,
     export,
     evaluate,
+    query,
+    threshold,
     k8s,
 )
 for command in COMMANDS:

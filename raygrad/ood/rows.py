@@ -68,6 +68,12 @@ class Rows:
         return self.uri if self.where is None else f"{self.uri} where {self.where}"
 
     @cached_property
+    def root(self) -> str:
+        """The folder of the whole table, also where these are rows of a partition."""
+        above, _ = hive.at_the_end(self.folder)
+        return above.removesuffix(f"/{layout.SCORES}")
+
+    @cached_property
     def footer(self) -> Mapping[str, Any]:
         """What the first of the files says of model, metrics and versions."""
         with storage.open_read(storage.join(self.folder, self.files[0])) as stream:
@@ -159,11 +165,14 @@ class Rows:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()
         connection.execute("SET enable_progress_bar = false")
-        if not storage.is_local(self.folder):
-            connection.register_filesystem(storage.filesystem(self.folder))
-        connection.execute(f"CREATE VIEW every_row AS {_read(self.folder, self.files)}")
+        reach(connection, self.folder)
+        connection.execute(f"CREATE VIEW every_row AS {self.every_row_sql()}")
         connection.execute(f"CREATE VIEW selected AS FROM every_row WHERE ({self.where or True})")
         return connection
+
+    def every_row_sql(self) -> str:
+        """The query behind ``every_row``, for connections of others."""
+        return _read(self.folder, self.files)
 
 
 def parse(text: str, where: str | None = None) -> Rows:
@@ -185,6 +194,17 @@ def parse(text: str, where: str | None = None) -> Rows:
     conditions = [*own, *([] if where is None else [where])]
     both = len(conditions) > 1
     return Rows(uri, " AND ".join(f"({c})" if both else c for c in conditions) or None)
+
+
+def reach(connection: duckdb.DuckDBPyConnection, uri: str) -> None:
+    """Lets a connection read and write where a URI is, if it can't yet."""
+    if storage.is_local(uri):
+        return
+    filesystem = storage.filesystem(uri)
+    protocols = filesystem.protocol
+    names = {protocols} if isinstance(protocols, str) else set(protocols)
+    if not names & set(connection.list_filesystems()):
+        connection.register_filesystem(filesystem)
 
 
 def quoted(name: str) -> str:

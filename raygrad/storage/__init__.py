@@ -12,6 +12,7 @@ from raygrad.storage.files import (
     open_read,
     read_bytes,
     sizes_below,
+    taken,
 )
 from raygrad.storage.location import absolute, filesystem, is_local, join, protocol, store, within
 from raygrad.storage.node import on_this_node
@@ -37,6 +38,7 @@ __all__ = [
     "read_bytes",
     "sizes_below",
     "store",
+    "taken",
     "unknown_options",
     "within",
 ]

@@ -53,6 +53,15 @@ def list_files(pattern: str, suffixes: tuple[str, ...] = ("",)) -> list[StoredFi
     return _sorted(pattern, listed)
 
 
+def taken(pattern: str) -> bool:
+    """Whether a file has this name, or a file below it, or one that a glob stands for."""
+    try:
+        list_files(pattern)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _sorted(pattern: str, files: Iterable[StoredFile]) -> list[StoredFile]:
     found = sorted(files)
     if not found:

@@ -30,6 +30,15 @@ def values(path: str) -> dict[str, str]:
     return {key: unquote(value) for key, _, value in pairs}
 
 
+def at_the_end(folder: str) -> tuple[str, str]:
+    """Splits a folder into what lies above its Hive folders, and those: "" where there are none."""
+    parts = folder.rstrip("/").split("/")
+    first = len(parts)
+    while first and "=" in parts[first - 1]:
+        first -= 1
+    return "/".join(parts[:first]), "".join(f"{part}/" for part in parts[first:])
+
+
 def faults(constants: Mapping[str, Any], reserved: Iterable[str]) -> Iterable[tuple[str, str]]:
     """What readers would misread.
 
