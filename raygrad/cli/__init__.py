@@ -7,6 +7,7 @@ from raygrad.cli.evaluate import evaluate
 from raygrad.cli.init import init
 from raygrad.cli.k8s import k8s
 from raygrad.cli.query import query
+from raygrad.cli.report import report
 from raygrad.cli.run import run
 from raygrad.cli.schema import schema
 from raygrad.cli.submit import jobs, logs, stop, submit
@@ -49,6 +50,7 @@ COMMANDS = (
     evaluate,
     query,
     threshold,
+    report,
     k8s,
 )
 for command in COMMANDS:

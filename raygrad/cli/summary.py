@@ -1,5 +1,7 @@
 """What the commands print at their end."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -162,6 +164,14 @@ def print_exported(out: str, exported: Exported) -> None:
     if exported.units_open:
         line += f"\n{exported.rows_open:,} planned rows of {exported.units_open:,} units are open"
     _console().print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_report_page(path: str, size: int, findings: Sequence[str]) -> None:
+    """A report's main points, and where it is."""
+    console = _console()
+    for finding in findings:
+        console.print(finding, highlight=False, markup=False)
+    console.print(f"report  {path}, {_bytes(size)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _bytes(size: float) -> str:

@@ -52,7 +52,7 @@ def status(root: str) -> Status:
     archives = [unit.path for unit in done if unit.rows is None]
     rows = sum(unit.rows or 0 for unit in done)
     rows += sum(footer.rows for footer in reader.footers(root, archives))
-    runs = _runs(root)
+    runs = summaries(root)
     return Status(
         planned=rows + sum(filter(None, still_open)),
         done=rows,
@@ -67,8 +67,8 @@ def status(root: str) -> Status:
     )
 
 
-def _runs(root: str) -> list[dict[str, Any]]:
-    """The summaries of all runs that came to an end, in the order of their start."""
+def summaries(root: str) -> list[dict[str, Any]]:
+    """What each run did that came to an end, in the order of their start; [] for no table."""
     names = sorted(n for n in storage.names_below(layout.runs(root)) if n.endswith(".json"))
     return [json.loads(storage.read_bytes(storage.join(layout.runs(root), n))) for n in names]
 
