@@ -14,7 +14,9 @@ from raygrad.table.publish import publish_unit
 METRICS = {"fc": ["l1", "l2", "mean"]}
 
 
-def write_table(root: Path, parts: Mapping[str, pa.Table], loss: str = "pseudo_label") -> str:
+def write_table(
+    root: Path, parts: Mapping[str, pa.Table], loss: str = "pseudo_label", **footer: Any
+) -> str:
     """One file a partition, such as ``dataset=mnist``; its scores are those that are given."""
     scores = set(definitions(loss, METRICS))
     for number, (partition, rows) in enumerate(parts.items()):
@@ -36,6 +38,7 @@ def write_table(root: Path, parts: Mapping[str, pa.Table], loss: str = "pseudo_l
         metadata = {
             "scores": {name: defined[name] for name in defined if name not in missing},
             "identity": {"loss": loss},
+            **footer,
         }
         publish_unit(
             str(root), schema.unit_path(0, number, partition), pa.table(columns, wanted), metadata
