@@ -90,9 +90,8 @@ def gather(
         TableError: If a set has no scores, another set's scores or no such score; or if rows are in
             two sets that must be apart.
     """
-    label = label_column(table)
-    whole = counted(Role.UNKNOWN, table, label)
-    sets = sample_sets(table, in_distribution, out, label)
+    whole = counted(Role.UNKNOWN, table)
+    sets = sample_sets(table, in_distribution, out)
     scores = _common(sets)
     if score is not None and score not in scores:
         raise TableError(f'{table} has no score "{score}"; it has {", ".join(scores)}')
@@ -127,7 +126,7 @@ def gather(
         correlations=_correlated(names, samples[0]),
         layers=by_layer(sets, compared, samples),
         primary=primary,
-        galleries=galleries(sets, primary, shown, label, unusual),
+        galleries=galleries(sets, primary, shown, label_column(table), unusual),
     )
 
 

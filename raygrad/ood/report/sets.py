@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from raygrad import storage
+from raygrad.ood.evaluation.reading import label_of_the_job
 from raygrad.ood.evaluation.sets import refuse_shared
 from raygrad.ood.rows import Rows, quoted
 from raygrad.table import hive
@@ -73,9 +74,7 @@ class SampleSet:
         return {name: found[name].to_numpy() for name in names}
 
 
-def sample_sets(
-    table: Rows, in_distribution: Rows | None, out: Sequence[Rows], label: str | None
-) -> list[SampleSet]:
+def sample_sets(table: Rows, in_distribution: Rows | None, out: Sequence[Rows]) -> list[SampleSet]:
     """What is compared: in-distribution rows first, then the table's own, then the OOD ones.
 
     The table's own rows are the in-distribution ones if no others are named beside OOD rows. They
@@ -85,7 +84,6 @@ def sample_sets(
         table: What the report is about.
         in_distribution: Rows known to be in-distribution.
         out: Sets of rows known to be out-of-distribution.
-        label: Column of the true classes; None if there is none.
 
     Raises:
         TableError: If in-distribution rows are among the out-of-distribution ones.
@@ -100,39 +98,24 @@ def sample_sets(
     for place, rows in enumerate(out, 1):
         refuse_shared([("the in-distribution rows", chosen[0][1]), (f"OOD set {place}", rows)])
         chosen.append((Role.OUT, rows))
-    return _named_apart([counted(role, rows, label) for role, rows in chosen])
+    return _named_apart([counted(role, rows) for role, rows in chosen])
 
 
 def label_column(rows: Rows) -> str | None:
-    """The spec's column of true classes, if it was kept."""
+    """The spec's column of true classes, numbers or names, if it was kept."""
     name = rows.footer.get("spec", {}).get("label")
     return name if name in rows.names else None
 
 
-def counted(role: Role, rows: Rows, label: str | None) -> SampleSet:
+def counted(role: Role, rows: Rows) -> SampleSet:
     """A set with its counts, by one pass over the rows."""
-    usable = label is not None and label in rows.names and _is_number(rows, label)
-    column = quoted(str(label)) if usable else "NULL"
+    label = label_of_the_job(rows)
+    column = "NULL" if label is None else quoted(label)
     ((read, failed, labelled, correct),) = rows.sql(
         f"SELECT count(*), count(error_type), count({column}) FILTER (error_type IS NULL), "
         f"count(*) FILTER (error_type IS NULL AND {column} = prediction) FROM selected"
     ).fetchall()
     return SampleSet(_name(rows), role, rows, read, failed, labelled, correct)
-
-
-def _is_number(rows: Rows, name: str) -> bool:
-    """Names of classes can't be compared with the numbers that a model predicts."""
-    (kind,) = rows.sql(f"SELECT {quoted(name)} FROM every_row LIMIT 0").types
-    return kind.id in (
-        "tinyint",
-        "smallint",
-        "integer",
-        "bigint",
-        "utinyint",
-        "usmallint",
-        "uinteger",
-        "ubigint",
-    )
 
 
 def _name(rows: Rows) -> str:

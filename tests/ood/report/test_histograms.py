@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def drawn(rows: Rows, name: str, role: Role = Role.IN):
-    part = counted(role, rows, None)
+    part = counted(role, rows)
     (found,) = histograms([part], [rows.scores[name]], [part.sample([name])])
     return found
 
@@ -146,7 +146,7 @@ def test_a_score_without_rows_is_an_empty_picture(table_of):
     from raygrad.ood.report.svg.histogram import draw
 
     rows = Rows(table_of({"": made_scores(5, shift=0, seed=0, failed=5)}), "true")
-    part = counted(Role.UNKNOWN, rows, None)
+    part = counted(Role.UNKNOWN, rows)
     score = Score("fc_l1", "x", OUT)
     (found,) = histograms([part], [score], [part.sample(["fc_l1"])])
     assert "nothing: no scores." in draw(found, ["nothing"], "h")
