@@ -57,8 +57,7 @@ def report(
     """
     with exit_codes():
         from raygrad.cli.summary import print_report_page
-        from raygrad.ood.report.contents import gather
-        from raygrad.ood.report.page import render
+        from raygrad.ood.report import gather, render
         from raygrad.ood.rows import parse
 
         contents = gather(

@@ -62,10 +62,13 @@ def notes(sets: Sequence[SampleSet], evaluation: Evaluation | None) -> list[str]
             "Which score is best was found on these very rows, so its measures are a little too "
             "good. Choose score and layer on other rows than those that you report."
         )
-        whys: dict[str, list[str]] = {}
-        for name, why in evaluation.left_out.items():
-            whys.setdefault(why, []).append(name)
-        found += [f"Not measured: {', '.join(names)}; {why}." for why, names in whys.items()]
+        scores = sets[0].rows.scores
+        undirected = [name for name in evaluation.left_out if scores[name].high is None]
+        if undirected:
+            names = ", ".join(undirected)
+            found.append(f"Not measured, since which end is unusual isn't known: {names}.")
+        others = {n: why for n, why in evaluation.left_out.items() if n not in undirected}
+        found += [f"{name} isn't measured: {why}." for name, why in others.items()]
     if any(part.role is Role.OUT and part.accuracy is not None for part in sets):
         found.append(
             "In the accuracy of out-of-distribution rows, classes that the model doesn't know "
