@@ -123,7 +123,7 @@ def gather(
         histograms=histograms(sets, [scores[name] for name in names], samples),
         evaluation=evaluation,
         comparisons=compared,
-        correlations=_correlated(names, samples[0]),
+        correlations=_correlated([primary.name, *names], samples[0]),
         layers=by_layer(sets, compared, samples),
         primary=primary,
         galleries=galleries(sets, primary, shown, label_column(table), unusual),
@@ -146,10 +146,11 @@ def _primary(scores: Mapping[str, Score], order: Sequence[str]) -> str:
 
 
 def _correlated(names: Sequence[str], sample: Mapping[str, Any]) -> HeatTable:
+    names = list(dict.fromkeys(names))
     if len(names) > MOST_CORRELATED:
         forward = [name for name in names if name in CONFIDENCE]
         others = [name for name in names if name not in CONFIDENCE]
-        names = [*others[: MOST_CORRELATED - len(forward)], *forward]
+        names = [*others[: max(0, MOST_CORRELATED - len(forward))], *forward]
     return correlations(names, spearman(sample, names))
 
 

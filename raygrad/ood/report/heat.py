@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from raygrad.ood.report.numbers import fixed
+
 MISSING = "\N{EN DASH}"
 
 
@@ -54,7 +56,7 @@ def shade(value: float, text: str, strength: float) -> Cell:
 def correlations(names: Sequence[str], found: Any) -> HeatTable:
     """Shades Spearman's correlations, shape (names, names)."""
     rows = [
-        (name, [shade(float(v), f"{v:.2f}".replace("-", "\N{MINUS SIGN}"), float(v)) for v in row])
+        (name, [shade(float(v), fixed(float(v), 2), float(v)) for v in row])
         for name, row in zip(names, found, strict=True)
     ]
     return HeatTable("Spearman's correlation of each two scores", "score", list(names), rows)

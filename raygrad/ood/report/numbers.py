@@ -24,8 +24,8 @@ def short(value: float | None) -> str:
 
 
 def fixed(value: float, digits: int = 3) -> str:
-    """A measure with as many decimals as its neighbours."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    """A measure with as many decimals as its neighbours; what rounds to zero has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
 
 
 def size(number: float) -> str:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from made_tables import made_scores
+from made_tables import made_scores, write_table
 from parsed_page import Element, parsed
 
 from raygrad.ood.report.contents import gather
@@ -11,8 +11,8 @@ from raygrad.ood.report.page import render
 from raygrad.ood.rows import Rows
 
 
-@pytest.fixture
-def three(table_of) -> str:
+@pytest.fixture(scope="session")
+def three(tmp_path_factory) -> str:
     """A table of in-distribution rows, some of which failed, and near and far OOD rows."""
     far = made_scores(200, shift=2, seed=2)
     parts = {
@@ -22,10 +22,11 @@ def three(table_of) -> str:
             far.column_names.index("label"), "label", pa.nulls(200, pa.int64())
         ),
     }
-    return table_of(parts, spec={"label": "label"})
+    root = tmp_path_factory.mktemp("three") / "table"
+    return write_table(root, parts, spec={"label": "label"})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def page_of() -> Callable[..., Element]:
     """Renders a report and parses it; sets are named by their URIs."""
 
@@ -36,7 +37,7 @@ def page_of() -> Callable[..., Element]:
     return page
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def full(three, page_of) -> Element:
     """A page with all of its sections."""
     parts = f"{three}/scores/dataset="

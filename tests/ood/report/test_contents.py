@@ -9,6 +9,7 @@ from made_tables import made_scores
 from parsed_page import captioned, rows_of
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from raygrad.confidence import CONFIDENCE
 from raygrad.errors import TableError
 from raygrad.ood.evaluation import evaluate
 from raygrad.ood.report import sets
@@ -166,13 +167,14 @@ def test_errors_by_stage_and_type(table_of, page_of):
     ]
 
 
-def test_runs_and_provenance(three, tmp_path, page_of):
+def test_runs_and_provenance(table_of, tmp_path, page_of):
+    table = table_of({"dataset=near": made_scores(9, shift=0, seed=0)}, spec={"label": "label"})
     private = tmp_path / "table" / "_raygrad"
     (private / "runs").mkdir(parents=True)
     (private / "identity.json").write_text("{}")
     run = {"run": "r1", "rows": 900, "errors": 7, "seconds": 12.34, "rate": 81.2}
     (private / "runs" / "r1.json").write_text(json.dumps({**run, "interrupted": True}))
-    page = page_of(part(three, "near"))
+    page = page_of(part(table, "near"))
     found = rows_of(captioned(page, "Runs that came to an end"))
     assert found == [["r1", "900", "7", "12.3", "81", "interrupted"]]
     assert "label: label" in page.by_id("provenance").all("pre")[0].text
@@ -233,3 +235,11 @@ def test_tables_without_a_score_in_common(table_of, three):
         "definition": "x", "high": None}})  # fmt: skip
     with pytest.raises(TableError, match="have no score in common"):
         gather(Rows(three), Rows(other))
+
+
+def test_of_many_scores_the_first_and_the_forward_ones_are_correlated(three, page_of, monkeypatch):
+    monkeypatch.setattr("raygrad.ood.report.contents.MOST_CORRELATED", 6)
+    page = page_of(three, score="fc_l2")
+    names = [row[0] for row in rows_of(captioned(page, "Spearman"))]
+    assert names == ["fc_l2", "fc_l1", *CONFIDENCE]
+    assert f"These are 6 of {3 + len(CONFIDENCE)} scores" in page.by_id("correlations").text

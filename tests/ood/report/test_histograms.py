@@ -10,7 +10,7 @@ from made_tables import made_scores
 
 from raygrad.ood.report.correlations import spearman
 from raygrad.ood.report.histograms import BINS, histograms, threshold
-from raygrad.ood.report.numbers import MINUS
+from raygrad.ood.report.numbers import MINUS, fixed
 from raygrad.ood.report.scales import Scale, scale_for
 from raygrad.ood.report.sets import Role, counted
 from raygrad.ood.rows import Rows, Score
@@ -128,6 +128,13 @@ def test_correlations_are_those_of_scipy():
     sample["c"] += sample["a"]
     expected = scipy.stats.spearmanr(np.stack(list(sample.values()), axis=1)).statistic
     assert spearman(sample, list(sample)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.001, "0.00"), (-0.128, f"{MINUS}0.13"), (1, "1.00"), (0.995, "0.99")]
+)
+def test_what_rounds_to_zero_has_no_sign(value, text):
+    assert fixed(value, 2) == text
 
 
 def test_correlations_without_rows_or_variation_are_unknown():
