@@ -2,6 +2,7 @@
 
 import json
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -243,3 +244,21 @@ def test_of_many_scores_the_first_and_the_forward_ones_are_correlated(three, pag
     names = [row[0] for row in rows_of(captioned(page, "Spearman"))]
     assert names == ["fc_l2", "fc_l1", *CONFIDENCE]
     assert f"These are 6 of {3 + len(CONFIDENCE)} scores" in page.by_id("correlations").text
+
+
+def test_a_table_in_a_store(three, page_of):
+    memory = fsspec.filesystem("memory")
+    memory.put(three, "/reported/table", recursive=True)
+    memory.pipe("/reported/table/_raygrad/identity.json", b"{}")
+    page = page_of("memory://reported/table")
+    assert "893" in page.by_id("summary").text
+    assert "No run of this table has come to an end yet." in page.by_id("runs").text
+
+
+def test_more_sets_than_colours(table_of, page_of):
+    names = [f"s{number}" for number in range(10)]
+    table = table_of({f"dataset={n}": made_scores(25, shift=0, seed=0) for n in names})
+    page = page_of(table, part(table, "s0"), [part(table, name) for name in names[1:]])
+    (first, *_) = (svg for svg in page.all("svg") if svg.attributes.get("role") == "img")
+    lines = [p.attributes["class"] for p in first.all("path") if "line" in p.attributes["class"]]
+    assert lines == [f"line s{number % 8}" for number in range(10)]

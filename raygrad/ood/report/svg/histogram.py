@@ -11,6 +11,9 @@ from raygrad.ood.report.svg.axes import Frame, axes
 from raygrad.ood.report.svg.element import element, path, picture
 from raygrad.table.definitions import IN
 
+COLOURS = 8
+"""The style sheet has so many, each with dashes of its own; of more sets some look alike."""
+
 FRAME = Frame(width=440, height=230, left=44, right=24, top=34, bottom=26)
 
 
@@ -42,12 +45,13 @@ def _steps(heights: np.ndarray[Any, Any], index: int) -> Markup:
     edges = [FRAME.x(bar / BINS) for bar in range(BINS + 1)]
     tops = [FRAME.y(float(height)) for height in heights]
     corners = [(x, top) for bar, top in enumerate(tops) for x in edges[bar : bar + 2]]
-    line = element("path", class_=f"line s{index}", d=path(corners))
+    series = f"s{index % COLOURS}"
+    line = element("path", class_=f"line {series}", d=path(corners))
     if index:
         return line
     ground = FRAME.y(0)
     area = path([(edges[0], ground), *corners, (edges[-1], ground)])
-    return element("g", element("path", class_=f"area s{index}", d=area), line)
+    return element("g", element("path", class_=f"area {series}", d=area), line)
 
 
 def _threshold(histogram: Histogram) -> list[Markup]:
