@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench soak clean
+.PHONY: help demo test lint bench study soak clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,10 @@ lint: .venv/bin/raygrad  ## Check style, types and layers
 bench: .venv/bin/raygrad  ## Measure beside other packages, and write benchmarks/RESULTS.md
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks
+
+study: .venv/bin/raygrad  ## Compare OOD scores on real images, and write docs/study.md
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[study]"
+	$(BIN)/python -m benchmarks.study
 
 soak: .venv/bin/raygrad  ## Kill processes of jobs at random, 100 times, and count their rows
 	$(BIN)/python tests/cluster/soak.py

