@@ -10,21 +10,32 @@ from benchmarks.study.peers import SHARED
 from benchmarks.study.record import Group, Record
 from benchmarks.study.scores import forward_scores
 from benchmarks.study.scoring import GRADNORM
+from benchmarks.study.settings import PRIMARY
 
 
 class Agreement(NamedTuple):
-    """Largest relative differences of one score over all images, and how many these are."""
+    """Largest relative differences of one score over all images, and how many these are.
+
+    Those with pytorch-ood are None where it hasn't this score.
+    """
 
     name: str
     images: int
-    ours_theirs: float
+    ours_theirs: float | None
     ours_exact: float
-    theirs_exact: float
+    theirs_exact: float | None
 
 
 def _entropy(group: Group) -> np.ndarray:
     logits = group.logits.astype(np.float64)
     return -(softmax(logits, 1) * log_softmax(logits, 1)).sum(1)
+
+
+def _pseudo_label(group: Group) -> np.ndarray:
+    """2 (1 - p) (||h||_1 + 1): at the logits the other probabilities, and minus their sum."""
+    p = softmax(group.logits.astype(np.float64), 1)
+    others = np.sort(p, 1)[:, :-1].sum(1)
+    return 2 * others * (np.abs(group.features.astype(np.float64)).sum(1) + 1)
 
 
 def _gradnorm(group: Group) -> np.ndarray:
@@ -40,24 +51,23 @@ EXACT: dict[str, Callable[[Group], np.ndarray]] = {
     "energy": lambda group: logsumexp(group.logits.astype(np.float64), 1),
     "entropy": _entropy,
     "GradNorm": _gradnorm,
+    PRIMARY: _pseudo_label,
 }
 THEIR_SIGNS = {"msp": -1, "max_logit": -1, "energy": -1, "entropy": 1, "GradNorm": -1}
 
 
 def agreements(records: Sequence[Record]) -> list[Agreement]:
-    """One a score that both compute."""
-    return [_agreement(name, [g for record in records for g in record.groups]) for name in SHARED]
+    """One a score that both compute, and one for that named beforehand."""
+    groups = [group for record in records for group in record.groups]
+    return [_agreement(name, groups) for name in (*SHARED, PRIMARY)]
 
 
 def _agreement(name: str, groups: Sequence[Group]) -> Agreement:
-    ours = np.concatenate(
-        [
-            group.gradients[GRADNORM] if name == "GradNorm" else forward_scores(group)[name]
-            for group in groups
-        ]
-    )
-    theirs = np.concatenate([THEIR_SIGNS[name] * group.peers[name] for group in groups])
+    ours = np.concatenate([_ours(name, group) for group in groups])
     exact = np.concatenate([EXACT[name](group) for group in groups])
+    if name not in SHARED:
+        return Agreement(name, len(ours), None, _difference(ours, exact), None)
+    theirs = np.concatenate([THEIR_SIGNS[name] * group.peers[name] for group in groups])
     return Agreement(
         name,
         len(ours),
@@ -65,6 +75,13 @@ def _agreement(name: str, groups: Sequence[Group]) -> Agreement:
         _difference(ours, exact),
         _difference(theirs, exact),
     )
+
+
+def _ours(name: str, group: Group) -> np.ndarray:
+    gradient = GRADNORM if name == "GradNorm" else name
+    if gradient in group.gradients:
+        return group.gradients[gradient]
+    return forward_scores(group)[name]
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:

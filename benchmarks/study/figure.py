@@ -14,6 +14,7 @@ from benchmarks.study.nets import NET_TITLES
 from benchmarks.study.problems import PROBLEMS
 from benchmarks.study.results import DISTANCES, Cell
 from benchmarks.study.scores import ROWS
+from benchmarks.study.settings import PRIMARY
 
 COLOURS = {"cnn": "#0077BB", "resnet": "#EE7733"}
 MARKERS = {"cnn": "o", "resnet": "s"}
@@ -58,6 +59,7 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
             first = next(name for name in family if name in heights)
             axis.axhline(heights[first] - 0.5, color="0.7", linewidth=0.8)
     axes[0, 0].set_yticks(range(len(shown)), [titles[name] for name in shown])
+    axes[0, 0].get_yticklabels()[heights[PRIMARY]].set_fontweight("bold")
     axes[0, 0].invert_yaxis()
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False)

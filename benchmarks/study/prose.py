@@ -66,7 +66,9 @@ left out where a network makes fewer than 50."""
 
 AGREEMENT = """\
 The largest relative difference over all images of all networks, from the same float32 logits and
-features. float64 is the paper's formula in double precision."""
+features. float64 is the paper's formula in double precision; for the score named beforehand, which
+pytorch-ood hasn't, that is 2 (1 - p) (||h||_1 + 1), with the largest probability p and the last
+layer's input h."""
 
 AGAIN = """\
 `make study` repeats it. Trained networks and scores are kept in .study, and `python -m

@@ -1,6 +1,5 @@
 """What is kept of one trained network: its scores of all images, cached below .study/."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +46,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Record:
-    """All groups of one trained network, and how long training and scoring took, in seconds."""
+    """All groups of one trained network."""
 
     problem: str
     net: str
     seed: int
     groups: list[Group]
-    training_seconds: float
-    scoring_seconds: float
 
     def known(self, split: str) -> Group:
         """The in-distribution images of a split."""
@@ -90,7 +87,6 @@ def record(problem: str, net: str, seed: int, settings: Settings, cached: bool =
     classes = len(PROBLEMS[problem].known)
     draw = drawn(dealt.train, seed, settings)
     inputs, labels = as_inputs(draw.images, dealt.train.images), torch.from_numpy(draw.labels)
-    start = time.perf_counter()
     if cached and weights.exists():
         model = NETS[net](classes).eval()
         model.load_state_dict(torch.load(weights))
@@ -98,10 +94,8 @@ def record(problem: str, net: str, seed: int, settings: Settings, cached: bool =
         model = trained(net, inputs, labels, classes=classes, seed=seed, epochs=settings.epochs)
         FOLDER.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), weights)
-    middle = time.perf_counter()
     peers = Peers(model, features(model, inputs), draw.labels, settings.neighbours)
-    groups = _groups(model, peers, dealt)
-    found = Record(problem, net, seed, groups, middle - start, time.perf_counter() - middle)
+    found = Record(problem, net, seed, _groups(model, peers, dealt))
     torch.save(found, file)
     return found
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import raygrad.confidence
@@ -102,7 +102,7 @@ def gradient_features(group: Group) -> np.ndarray:
     return np.log10(np.maximum(np.stack(columns, 1), 1e-30))
 
 
-def logistic():
+def logistic() -> Pipeline:
     """The meta classifier of Oberdiek et al. 2018: standardised inputs, logistic regression."""
     return make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced")

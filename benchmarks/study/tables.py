@@ -54,23 +54,17 @@ def data(cells: Sequence[Cell]) -> str:
 
 
 def networks(cells: Sequence[Cell]) -> str:
-    """Accuracy, errors and times of each kind of network."""
-
-    def seconds(records: Sequence[Record], attribute: str) -> str:
-        return f"{np.median([getattr(record, attribute) for record in records]):.0f}"
-
+    """Accuracy of each kind of network, and how many test images it gets wrong."""
     body = [
         [
             f"{PROBLEMS[cell.problem].title}, {NET_TITLES[cell.net]}",
             _percent(over_seeds([record.accuracy for record in cell.records])),
             f"{np.mean([wrong(record).sum() for record in cell.records]):.0f} of "
             f"{len(wrong(cell.records[0])):,}",
-            seconds(cell.records, "training_seconds"),
-            seconds(cell.records, "scoring_seconds"),
         ]
         for cell in cells
     ]
-    head = ("networks", "test accuracy, %", "errors", "training, s", "scoring, s")
+    head = ("networks", "test accuracy, %", "errors")
     return markdown(head, body)
 
 
@@ -188,9 +182,14 @@ def claims(found: Sequence[Judged], cells: Sequence[Cell]) -> str:
 def agreement(found: Sequence[Agreement]) -> str:
     """Largest relative differences."""
     body = [
-        [each.name, f"{each.images:,}", *(f"{value:.0e}" for value in each[2:])] for each in found
+        [
+            each.name,
+            f"{each.images:,}",
+            *("" if value is None else f"{value:.0e}" for value in each[2:]),
+        ]
+        for each in found
     ]
-    head = ("score", "scores", "ours, pytorch-ood", "ours, float64", "pytorch-ood, float64")
+    head = ("score", "images", "ours, pytorch-ood", "ours, float64", "pytorch-ood, float64")
     return markdown(head, body)
 
 
