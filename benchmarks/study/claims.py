@@ -47,11 +47,11 @@ class Judged(NamedTuple):
         known = [interval for interval in self.found if interval is not None]
         holds = sum(interval.above for interval in known)
         fails = sum(interval.below for interval in known)
-        if holds == len(known):
-            return "holds"
-        if fails == len(known):
-            return "fails"
-        parts = [(holds, "holds"), (fails, "fails"), (len(known) - holds - fails, "open")]
+        open_ = len(known) - holds - fails
+        for count, word in ((holds, "holds"), (fails, "fails"), (open_, "open")):
+            if count == len(known):
+                return word
+        parts = ((holds, "hold"), (fails, "fail"), (open_, "open"))
         return ", ".join(f"{count} {word}" for count, word in parts if count)
 
 

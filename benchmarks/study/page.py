@@ -14,12 +14,15 @@ from benchmarks.study.claims import judged
 from benchmarks.study.nets import NET_TITLES
 from benchmarks.study.problems import PROBLEMS
 from benchmarks.study.results import DISTANCES, Cell
-from benchmarks.study.scores import CHOSEN
+from benchmarks.study.scores import CHOSEN, LOGISTIC
 from benchmarks.study.scoring import GRADNORM
 from benchmarks.study.settings import PRIMARY, WHY_PRIMARY, Settings
 
 INTERPRETATION = Path(__file__).with_name("interpretation.md")
 PACKAGES = ("torch", "pytorch-ood", "scikit-learn", "scikit-image")
+SUMMARY = ("msp", "energy", "entropy", PRIMARY, GRADNORM, "feature_l1", "gradnorm_output", CHOSEN,
+           LOGISTIC, "KNN", "ViM")  # fmt: skip
+TIED = ("msp", "energy", "entropy", PRIMARY, "pseudo_label all l1", GRADNORM)
 BY_KIND = ("msp", "energy", PRIMARY, GRADNORM, "feature_l1", "gradnorm_output", CHOSEN, "KNN")
 
 
@@ -41,7 +44,13 @@ def write(cells: Sequence[Cell], settings: Settings, path: Path, interpreted: bo
         for problem in dict.fromkeys(cell.problem for cell in cells)
     }
     parts = ["# Study: do gradient metrics tell what a network was not trained on?"]
-    parts += [prose.HEAD, INTERPRETATION.read_text()] if interpreted else [prose.QUICK_HEAD]
+    parts += [
+        prose.HEAD if interpreted else prose.QUICK_HEAD,
+        "## What was found",
+        prose.SUMMARY,
+        tables.summary(cells, [name for name in SUMMARY if cells[0].has(name)]),
+        INTERPRETATION.read_text() if interpreted else "",
+    ]
     parts += ["## What was done", *_done(by_problem, settings)]
     alternative = "AUROC of every score by data set and distance; the tables below have the numbers"
     parts += ["## AUROC", f"![{alternative}]({picture.name})"]
@@ -79,10 +88,12 @@ def write(cells: Sequence[Cell], settings: Settings, path: Path, interpreted: bo
         "## Agreement with pytorch-ood",
         prose.AGREEMENT,
         tables.agreement(agreements([record for cell in cells for record in cell.records])),
+        prose.TIES,
+        tables.ties(cells, TIED),
         "## Once more",
         prose.AGAIN,
     ]
-    path.write_text("\n\n".join(part.strip() for part in parts) + "\n")
+    path.write_text("\n\n".join(part.strip() for part in parts if part) + "\n")
 
 
 def _done(by_problem: dict[str, list[Cell]], settings: Settings) -> list[str]:

