@@ -51,7 +51,7 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
             )
         axis.axvline(0.5, color="0.6", linewidth=1, linestyle=":")
         axis.set_title(f"{PROBLEMS[problem].title}, {distance}", fontsize=10)
-        axis.set(xlabel="AUROC", xlim=(min(0.45, axis.get_xlim()[0]), 1.0))
+        axis.set(xlabel="AUROC", xlim=(min(0.45, axis.get_xlim()[0]), 1.01))
         axis.grid(axis="y", color="0.92")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)

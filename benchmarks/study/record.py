@@ -93,11 +93,18 @@ def record(problem: str, net: str, seed: int, settings: Settings, cached: bool =
     else:
         model = trained(net, inputs, labels, classes=classes, seed=seed, epochs=settings.epochs)
         FOLDER.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), weights)
+        _save(model.state_dict(), weights)
     peers = Peers(model, features(model, inputs), draw.labels, settings.neighbours)
     found = Record(problem, net, seed, _groups(model, peers, dealt))
-    torch.save(found, file)
+    _save(found, file)
     return found
+
+
+def _save(value: object, path: Path) -> None:
+    """Writes a file that is there whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    partial.rename(path)
 
 
 def _groups(model: Classifier, peers: Peers, dealt: Splits) -> list[Group]:
