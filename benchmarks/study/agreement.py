@@ -12,6 +12,8 @@ from benchmarks.study.scores import forward_scores
 from benchmarks.study.scoring import GRADNORM
 from benchmarks.study.settings import PRIMARY
 
+CLOSED = "GradNorm, closed form"
+
 
 class Agreement(NamedTuple):
     """Largest relative differences of one score over all images, and how many these are.
@@ -51,23 +53,25 @@ EXACT: dict[str, Callable[[Group], np.ndarray]] = {
     "energy": lambda group: logsumexp(group.logits.astype(np.float64), 1),
     "entropy": _entropy,
     "GradNorm": _gradnorm,
+    CLOSED: _gradnorm,
     PRIMARY: _pseudo_label,
 }
 THEIR_SIGNS = {"msp": -1, "max_logit": -1, "energy": -1, "entropy": 1, "GradNorm": -1}
 
 
 def agreements(records: Sequence[Record]) -> list[Agreement]:
-    """One a score that both compute, and one for that named beforehand."""
+    """One a score that both compute, for GradNorm in closed form, and that named beforehand."""
     groups = [group for record in records for group in record.groups]
-    return [_agreement(name, groups) for name in (*SHARED, PRIMARY)]
+    return [_agreement(name, groups) for name in (*SHARED, CLOSED, PRIMARY)]
 
 
 def _agreement(name: str, groups: Sequence[Group]) -> Agreement:
     ours = np.concatenate([_ours(name, group) for group in groups])
     exact = np.concatenate([EXACT[name](group) for group in groups])
-    if name not in SHARED:
+    if name == PRIMARY:
         return Agreement(name, len(ours), None, _difference(ours, exact), None)
-    theirs = np.concatenate([THEIR_SIGNS[name] * group.peers[name] for group in groups])
+    peer = "GradNorm" if name == CLOSED else name
+    theirs = np.concatenate([THEIR_SIGNS[peer] * group.peers[peer] for group in groups])
     return Agreement(
         name,
         len(ours),
@@ -78,6 +82,8 @@ def _agreement(name: str, groups: Sequence[Group]) -> Agreement:
 
 
 def _ours(name: str, group: Group) -> np.ndarray:
+    if name == CLOSED:
+        return forward_scores(group)["gradnorm"]
     gradient = GRADNORM if name == "GradNorm" else name
     if gradient in group.gradients:
         return group.gradients[gradient]

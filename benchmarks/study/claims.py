@@ -56,12 +56,7 @@ class Judged(NamedTuple):
 
 
 def _gain(better: str, worse: str, distance: str) -> Difference:
-    def difference(cell: Cell) -> np.ndarray | None:
-        if not (cell.has(better) and cell.has(worse)):
-            return None
-        return cell.auroc(better, distance) - cell.auroc(worse, distance)
-
-    return difference
+    return lambda cell: cell.auroc(better, distance) - cell.auroc(worse, distance)
 
 
 def _direction(name: str, distance: str) -> Difference:

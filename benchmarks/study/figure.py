@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from benchmarks.study.measures import over_seeds
 from benchmarks.study.nets import NET_TITLES
 from benchmarks.study.problems import PROBLEMS
-from benchmarks.study.results import DISTANCES, Cell
+from benchmarks.study.results import ALL_ROWS, DISTANCES, Cell
 from benchmarks.study.scores import ROWS
 from benchmarks.study.settings import PRIMARY
 
@@ -24,13 +24,12 @@ OFFSETS = {"cnn": -0.17, "resnet": 0.17}
 def draw(cells: Sequence[Cell], path: Path) -> None:
     """Writes the figure as a PNG."""
     problems = list(dict.fromkeys(cell.problem for cell in cells))
-    shown = cells[0].rows
     titles = {name: title.strip("*") for family in ROWS.values() for name, title in family.items()}
-    heights = {name: place for place, name in enumerate(shown)}
+    heights = {name: place for place, name in enumerate(ALL_ROWS)}
     figure, axes = plt.subplots(
         1,
         2 * len(problems),
-        figsize=(3 + 4.2 * len(problems), 0.8 + 0.3 * len(shown)),
+        figsize=(3 + 4.2 * len(problems), 0.8 + 0.3 * len(ALL_ROWS)),
         sharey=True,
         squeeze=False,
         layout="constrained",
@@ -38,10 +37,10 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
     panels = [(problem, distance) for problem in problems for distance in DISTANCES]
     for axis, (problem, distance) in zip(axes[0], panels, strict=True):
         for cell in (cell for cell in cells if cell.problem == problem):
-            intervals = [over_seeds(cell.auroc(name, distance)) for name in shown]
+            intervals = [over_seeds(cell.auroc(name, distance)) for name in ALL_ROWS]
             axis.errorbar(
                 [interval.mean for interval in intervals],
-                [heights[name] + OFFSETS[cell.net] for name in shown],
+                [heights[name] + OFFSETS[cell.net] for name in ALL_ROWS],
                 xerr=[interval.half for interval in intervals],
                 fmt=MARKERS[cell.net],
                 color=COLOURS[cell.net],
@@ -58,7 +57,7 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
         for family in list(ROWS.values())[1:]:
             first = next(name for name in family if name in heights)
             axis.axhline(heights[first] - 0.5, color="0.7", linewidth=0.8)
-    axes[0, 0].set_yticks(range(len(shown)), [titles[name] for name in shown])
+    axes[0, 0].set_yticks(range(len(ALL_ROWS)), [titles[name] for name in ALL_ROWS])
     axes[0, 0].get_yticklabels()[heights[PRIMARY]].set_fontweight("bold")
     axes[0, 0].invert_yaxis()
     handles = axes[0, 0].get_legend_handles_labels()

@@ -48,7 +48,7 @@ def write(cells: Sequence[Cell], settings: Settings, path: Path, interpreted: bo
         prose.HEAD if interpreted else prose.QUICK_HEAD,
         "## What was found",
         prose.SUMMARY,
-        tables.summary(cells, [name for name in SUMMARY if cells[0].has(name)]),
+        tables.summary(cells, SUMMARY),
         INTERPRETATION.read_text() if interpreted else "",
     ]
     parts += ["## What was done", *_done(by_problem, settings)]
@@ -60,7 +60,7 @@ def write(cells: Sequence[Cell], settings: Settings, path: Path, interpreted: bo
             "In percent; the best of each column in bold.",
             tables.areas(own),
             "Some of them for each kind of unknown images:",
-            tables.by_kind(own, [name for name in BY_KIND if own[0].has(name)]),
+            tables.by_kind(own, BY_KIND),
         ]
     parts += ["## More measures", "In percent; means over networks, kinds and seeds."]
     for problem, own in by_problem.items():
@@ -99,7 +99,10 @@ def write(cells: Sequence[Cell], settings: Settings, path: Path, interpreted: bo
 def _done(by_problem: dict[str, list[Cell]], settings: Settings) -> list[str]:
     cells = [cell for own in by_problem.values() for cell in own]
     delong = max(
-        kind.half for cell in cells for seed in cell.detections[PRIMARY] for kind in seed.values()
+        (kind.auroc_high - kind.auroc_low) / 2
+        for cell in cells
+        for seed in cell.detections[PRIMARY]
+        for kind in seed.values()
     )
     machine = describe()
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.study.measures import Detection, Failure, auroc, detection, failure
 from benchmarks.study.record import KNOWN, Record
 from benchmarks.study.scores import CHOSEN, ROWS, Values, all_values, candidates
+from raygrad.ood.evaluation import Detection, Misclassification, detection, misclassification
 
 DISTANCES = ("near", "far")
+ALL_ROWS = [name for family in ROWS.values() for name in family]
 
 
 class Cell:
@@ -35,17 +36,13 @@ class Cell:
         self.chosen = max(self.validation, key=lambda name: self.validation[name])
         self.values = [{**values, CHOSEN: values[self.chosen]} for values in self.values]
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a score; raygrad may not have all forward-only ones."""
-        return name in self.values[0]
-
     def auroc(self, name: str, distance: str, split: str = "test") -> NDArray[np.float64]:
         """Mean AUROC over the kinds of unknown images at a distance, shape (seeds,)."""
         areas = []
         for record, values in zip(self.records, self.values, strict=True):
             known = _values(record, values[name], split, KNOWN)[0]
             unknown = _values(record, values[name], split, distance)
-            areas.append(np.mean([auroc(known, each).mean for each in unknown]))
+            areas.append(np.mean([detection(known, each).auroc for each in unknown]))
         return np.array(areas)
 
     def known(self, name: str) -> list[np.ndarray]:
@@ -59,7 +56,7 @@ class Cell:
     def detections(self) -> dict[str, list[dict[tuple[str, str], Detection]]]:
         """By score of ``ROWS`` and seed, by distance and name of the unknown images."""
         found: dict[str, list[dict[tuple[str, str], Detection]]] = {}
-        for name in self.rows:
+        for name in ALL_ROWS:
             for record, values in zip(self.records, self.values, strict=True):
                 known = _values(record, values[name], "test", KNOWN)[0]
                 found.setdefault(name, []).append(
@@ -72,20 +69,15 @@ class Cell:
         return found
 
     @cached_property
-    def failures(self) -> dict[str, list[Failure]]:
+    def failures(self) -> dict[str, list[Misclassification]]:
         """By score of ``ROWS``, one a seed."""
         return {
             name: [
-                failure(values, wrong(record))
+                misclassification(values, wrong(record))
                 for record, values in zip(self.records, self.known(name), strict=True)
             ]
-            for name in self.rows
+            for name in ALL_ROWS
         }
-
-    @property
-    def rows(self) -> list[str]:
-        """Names of the scores that the tables show, without those that aren't there."""
-        return [name for family in ROWS.values() for name in family if self.has(name)]
 
     def measure(self, name: str, distance: str, attribute: str) -> NDArray[np.float64]:
         """A measure of ``Detection``, mean over the kinds at a distance, shape (seeds,)."""

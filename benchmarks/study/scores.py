@@ -8,19 +8,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import raygrad.confidence
 from benchmarks.study.record import KNOWN, Group, Record
 from benchmarks.study.scoring import GRADNORM
 from benchmarks.study.settings import PRIMARY
+from raygrad.confidence import CONFIDENCE, LAST_LAYER
+from raygrad.directions import IN, OUT
+from raygrad.losses import LOSSES
 
 CHOSEN = "chosen on validation"
 LOGISTIC = "logistic"
-# by name in raygrad.confidence: the sign that makes large mean unknown
-OF_LOGITS = {"msp": -1, "max_logit": -1, "energy": -1, "entropy": 1, "margin": -1, "gen": 1}
-OF_LAST_LAYER = {"feature_l1": -1, "gradnorm_output": -1, "gradnorm": -1, "exgrad": 1}
-# Large gradients of the pseudo-label loss mean unknown (Oberdiek et al. 2018), large ones of the
-# uniform loss known (Huang et al. 2021); the smallest entry is negative.
-LOSS_SIGNS = {"pseudo_label": 1, "uniform": -1}
+# a largest entry goes with the norms, the smallest one is negative
 METRIC_SIGNS = {"l1": 1, "l2": 1, "max": 1, "std": 1, "min": -1}
 
 # the rows of the tables, by family, with what they are called there
@@ -50,7 +47,7 @@ ROWS: dict[str, dict[str, str]] = {
         "ViM": "ViM",
         "RMD": "RMD",
         "ReAct": "ReAct",
-        "pytorch-ood GradNorm": "GradNorm",
+        "pytorch-ood GradNorm": "GradNorm of pytorch-ood",
     },
 }
 
@@ -60,22 +57,20 @@ Values = Mapping[str, list[np.ndarray]]
 def forward_scores(group: Group) -> dict[str, np.ndarray]:
     """The forward-only scores, as raygrad gives them, by their names there."""
     logits, features = torch.from_numpy(group.logits), torch.from_numpy(group.features)
-    given = dict.fromkeys(OF_LOGITS, (logits,))
-    given |= dict.fromkeys(OF_LAST_LAYER, (features, logits))
-    return {
-        name: getattr(raygrad.confidence, name)(*arguments).numpy()
-        for name, arguments in given.items()
-        if hasattr(raygrad.confidence, name)
+    return {name: score(logits).numpy() for name, score in CONFIDENCE.items()} | {
+        name: score(features, logits).numpy() for name, score in LAST_LAYER.items()
     }
 
 
 def all_values(record: Record) -> Values:
     """All scores but the chosen one: by name, one array a group of the record."""
     values: dict[str, list[np.ndarray]] = {}
+    forward = {**CONFIDENCE, **LAST_LAYER}
     for group in record.groups:
-        signs = OF_LOGITS | OF_LAST_LAYER
-        found = {name: signs[name] * score for name, score in forward_scores(group).items()}
-        found |= {name: gradient_sign(name) * g for name, g in group.gradients.items()}
+        found = {
+            name: _sign(forward[name].high) * score for name, score in forward_scores(group).items()
+        }
+        found |= {name: _gradient_sign(name) * g for name, g in group.gradients.items()}
         found |= {
             name if name in ROWS["pytorch-ood"] else f"pytorch-ood {name}": score
             for name, score in group.peers.items()
@@ -85,10 +80,15 @@ def all_values(record: Record) -> Values:
     return {**values, LOGISTIC: _logistic(record)}
 
 
-def gradient_sign(name: str) -> int:
-    """The sign of a gradient metric, by its "loss layer metric"."""
+def _sign(high: str | None) -> int:
+    """What makes large values mean unknown, by what high ones mean in raygrad's tables."""
+    return {OUT: 1, IN: -1}[high]
+
+
+def _gradient_sign(name: str) -> int:
+    """The same for a gradient metric, by its "loss layer metric"."""
     loss, _, metric = name.split(" ")
-    return LOSS_SIGNS[loss] * METRIC_SIGNS[metric]
+    return _sign(LOSSES[loss].large) * METRIC_SIGNS[metric]
 
 
 def candidates(record: Record) -> list[str]:

@@ -9,18 +9,18 @@ import numpy as np
 
 from benchmarks.study.agreement import Agreement
 from benchmarks.study.claims import Judged
-from benchmarks.study.measures import Detection, Interval, over_seeds
+from benchmarks.study.measures import Interval, over_seeds
 from benchmarks.study.nets import NET_TITLES
 from benchmarks.study.problems import PROBLEMS
 from benchmarks.study.record import Record
-from benchmarks.study.results import DISTANCES, Cell, wrong
+from benchmarks.study.results import ALL_ROWS, DISTANCES, Cell, wrong
 from benchmarks.study.scores import ROWS
 
 MEASURES = {
     "aupr_in": "AUPR-in",
     "aupr_out": "AUPR-out",
-    "unknown_kept": "unknown kept",
-    "known_lost": "known lost",
+    "missed_at_95_kept": "unknown kept",
+    "lost_at_95_caught": "known lost",
 }
 
 
@@ -85,7 +85,7 @@ def areas(cells: Sequence[Cell]) -> str:
     columns = [(cell, distance) for cell in cells for distance in DISTANCES]
     found = {
         name: [over_seeds(cell.auroc(name, distance)) for cell, distance in columns]
-        for name in cells[0].rows
+        for name in ALL_ROWS
     }
     head = ["score", *(f"{NET_TITLES[cell.net]}, {distance}" for cell, distance in columns)]
     return markdown(head, _by_family(found, _percent, best=max))
@@ -117,7 +117,7 @@ def more_measures(cells: Sequence[Cell], distance: str) -> str:
             Interval(float(np.mean([cell.measure(name, distance, m) for cell in cells])), 0)
             for m in MEASURES
         ]
-        for name in cells[0].rows
+        for name in ALL_ROWS
     }
     head = ["score", *MEASURES.values()]
     return markdown(head, _by_family(found, lambda interval: f"{100 * interval.mean:.1f}"))
@@ -131,7 +131,7 @@ def errors(cells: Sequence[Cell]) -> str:
             for cell in cells
             for attribute in ("auroc", "aurc")
         ]
-        for name in cells[0].rows
+        for name in ALL_ROWS
     }
     head = ["score"]
     for cell in cells:
@@ -225,14 +225,15 @@ def ties(cells: Sequence[Cell], names: Sequence[str]) -> str:
 
 def write_csv(cells: Sequence[Cell], path: Path) -> None:
     """Every measure of every score, as shares: a line a network, seed and kind of images."""
+    columns = ("auroc", "auroc_low", "auroc_high", *MEASURES)
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["data", "net", "seed", "score", "distance", "kind", *Detection._fields])
+        writer.writerow(["data", "net", "seed", "score", "distance", "kind", *columns])
         for cell in cells:
             for name, by_seed in cell.detections.items():
                 for record, kinds in zip(cell.records, by_seed, strict=True):
                     for (distance, kind), found in kinds.items():
-                        numbers = [f"{value:.5f}" for value in found]
+                        numbers = [f"{getattr(found, column):.5f}" for column in columns]
                         place = [cell.problem, cell.net, record.seed, name, distance, kind]
                         writer.writerow([*place, *numbers])
 
