@@ -197,7 +197,7 @@ def agreement(found: Sequence[Agreement]) -> str:
         [
             each.name,
             f"{each.images:,}",
-            *("" if value is None else f"{value:.0e}" for value in each[2:]),
+            *("" if value is None else f"{value:.0e}" if value else "0" for value in each[2:]),
         ]
         for each in found
     ]
