@@ -53,7 +53,7 @@ def write(cells: Sequence[Cell], settings: Settings, path: Path, interpreted: bo
     ]
     parts += ["## What was done", *_done(by_problem, settings)]
     alternative = "AUROC of every score by data set and distance; the tables below have the numbers"
-    parts += ["## AUROC", f"![{alternative}]({picture.name})"]
+    parts += ["## AUROC", f"![{alternative}]({picture.name})", prose.FIGURE]
     for problem, own in by_problem.items():
         parts += [
             f"### {PROBLEMS[problem].title}",

@@ -54,6 +54,8 @@ MEASURES = """\
   What one network's AUROC owes to the test images is in DeLong's interval: at most ±
   {delong:.1f} points, for one kind of unknown images and the score named beforehand."""
 
+FIGURE = "Lines are the intervals over seeds, 0.5 is chance; the scales differ between the panels."
+
 LAYERS = """\
 AUROC in percent of the L1 norm, layer by layer, if large means unknown for the pseudo-label
 loss, and known for the uniform loss. In italics where the direction fails, that is below 50."""
