@@ -13,16 +13,6 @@ class Interval(NamedTuple):
     mean: float
     half: float
 
-    @property
-    def above(self) -> bool:
-        """Whether all of the interval is above 0."""
-        return self.mean - self.half > 0
-
-    @property
-    def below(self) -> bool:
-        """Whether all of the interval is below 0."""
-        return self.mean + self.half < 0
-
 
 def over_seeds(values: Sequence[float] | np.ndarray) -> Interval:
     """Mean over seeds and its t interval."""

@@ -26,16 +26,18 @@ since the study has to run on two CPU cores."""
 
 SCORES = """\
 The score named beforehand (benchmarks/study/settings.py), before any test image was scored, is
-`{primary}`. {why}
+`{primary}`.
+
+{why}
 
 Beside it, loss, layer and metric were chosen on validation images, which share no class and no
 kind of far images with the test. Directions were never chosen: large gradients of the
 pseudo-label loss mean unknown, large ones of the uniform loss known. The logistic regression is
-the meta classifier of Oberdiek et al., fitted on the same validation images. All gradient scores
-come from one `raygrad.GradientMetricCollector`; a layer is its weight and bias, but for
-GradNorm, which has the weight alone. pytorch-ood's scores have its defaults (KNN with k =
-{neighbours}, ReAct at the 90th percentile), ViM's principal space half of the features; they are
-fitted on the training images."""
+the meta classifier of Oberdiek et al., on the logarithms of its inputs, fitted on the same
+validation images. All gradient scores come from one `raygrad.GradientMetricCollector`; a layer
+is its weight and bias, but for GradNorm, which has the weight alone. pytorch-ood's scores have
+its defaults (KNN with k = {neighbours}, ReAct at the 90th percentile), ViM's principal space
+half of the features; they are fitted on the training images."""
 
 MEASURES = """\
 - AUROC, %: the chance that an unknown image has a more unusual score than a known one; ties
@@ -67,10 +69,12 @@ are {counts}."""
 
 CLAIMS = """\
 Each claim is a difference in points of AUROC, within seeds, that is above 0 if it holds: of two
-scores, or of one score and 50 %. It holds where the interval over seeds is above 0, fails where
-it is below, and is open otherwise; the verdict counts columns. Intervals aren't widened for the
-number of claims, so of true zeros one in twenty looks like a finding. Telling errors is left out
-where a network makes fewer than 50."""
+scores, or of one score and 50 %. It holds where the interval over seeds is above 0 (above -1 for
+"within a point"), fails where it is below, and is open otherwise; the verdict counts columns.
+Intervals aren't widened for the number of claims, so of true zeros one in twenty looks like a
+finding. A cross-validated gain is left out where a network makes fewer than 50 errors. Sources
+are Oberdiek et al. 2018, Huang et al. 2021 (GradNorm) and Igoe et al. 2022, who hold that
+gradients are not what makes GradNorm work; what is "ours" are questions of this study."""
 
 AGREEMENT = """\
 The largest relative difference over all images of all networks, from the same float32 logits and

@@ -40,7 +40,7 @@ ROWS: dict[str, dict[str, str]] = {
         GRADNORM: "GradNorm: uniform, last layer's weight, L1",
         "uniform all l1": "uniform, whole model, L1",
         CHOSEN: "layer and metric chosen on validation",
-        LOGISTIC: "logistic on all pseudo-label metrics",
+        LOGISTIC: "logistic on entropy and pseudo-label metrics",
     },
     "pytorch-ood": {
         "KNN": "KNN",
@@ -96,9 +96,10 @@ def candidates(record: Record) -> list[str]:
     return [name for name in record.groups[0].gradients if "fc.weight" not in name]
 
 
-def gradient_features(group: Group) -> np.ndarray:
-    """Logarithms of all metrics of the pseudo-label loss, shape (N, columns)."""
-    columns = [np.abs(g) for name, g in group.gradients.items() if name.startswith("pseudo_label")]
+def meta_features(group: Group) -> np.ndarray:
+    """Logarithms of the entropy, then of all metrics of the pseudo-label loss, (N, columns)."""
+    columns = [forward_scores(group)["entropy"]]
+    columns += [np.abs(g) for name, g in group.gradients.items() if name.startswith("pseudo_label")]
     return np.log10(np.maximum(np.stack(columns, 1), 1e-30))
 
 
@@ -112,7 +113,7 @@ def logistic() -> Pipeline:
 def _logistic(record: Record) -> list[np.ndarray]:
     """Log odds of a meta classifier that is fitted on validation, known against unknown."""
     fitted = [group for group in record.groups if group.split == "validation"]
-    inputs = np.concatenate([gradient_features(group) for group in fitted])
+    inputs = np.concatenate([meta_features(group) for group in fitted])
     unknown = np.concatenate([np.full(len(g.labels), g.distance != KNOWN) for g in fitted])
     model = logistic().fit(inputs, unknown)
-    return [model.decision_function(gradient_features(group)) for group in record.groups]
+    return [model.decision_function(meta_features(group)) for group in record.groups]

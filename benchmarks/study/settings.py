@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 PRIMARY = "pseudo_label fc l1"
 WHY_PRIMARY = """\
-Oberdiek et al. 2018 studied this very setting, small convolutional networks on grey 28 x 28 images,
-with the pseudo-label loss, and large gradients as the sign of uncertainty. Huang et al. 2021 found
-the L1 norm of the last layer best among norms and layers. GradNorm itself, with the uniform loss,
-was not named since its gains are reported for ImageNet, and benchmarks on small images (OpenOOD,
-Yang et al. 2022) have it below the maximum softmax probability."""
+Oberdiek et al. 2018 studied a setting like this, a small convolutional network on grey images of
+28 x 28 pixels, with the pseudo-label loss, and large gradients as the sign of uncertainty. Huang et
+al. 2021 found the L1 norm of the last layer best among norms and layers. GradNorm itself, with the
+uniform loss, was not named since its gains are reported for ImageNet, and on the small images of
+CIFAR-10 OpenOOD (Zhang et al. 2023) has it below the maximum softmax probability."""
 
 
 @dataclass(frozen=True)
