@@ -19,7 +19,8 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "packages": ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": _git("rev-parse", "--short", "HEAD") + (", changed" if _changed() else ""),
+        "commit": (_git("rev-parse", "--short", "HEAD") or "unknown")
+        + (", changed" if _changed() else ""),
     }
 
 
@@ -42,7 +43,7 @@ def _version(package: str) -> str:
 
 def _changed() -> bool:
     return bool(
-        _git("status", "--porcelain", "--untracked-files=no", "--", "raygrad", "benchmarks")
+        _git("status", "--porcelain", "--untracked-files=no", "--", ":/raygrad", ":/benchmarks")
     )
 
 
@@ -50,4 +51,4 @@ def _git(*arguments: str) -> str:
     found = subprocess.run(
         ["git", *arguments], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
-    return found.stdout.strip() or "unknown"
+    return found.stdout.strip()
