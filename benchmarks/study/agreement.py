@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
 
-from benchmarks.study.peers import SHARED
+from benchmarks.study.peers import SHARED, gen
 from benchmarks.study.record import Group, Record
 from benchmarks.study.scores import forward_scores
 from benchmarks.study.scoring import GRADNORM
@@ -33,6 +33,13 @@ def _entropy(group: Group) -> np.ndarray:
     return -(softmax(logits, 1) * log_softmax(logits, 1)).sum(1)
 
 
+def _gen(group: Group) -> np.ndarray:
+    p = np.sort(softmax(group.logits.astype(np.float64), 1), 1)
+    others = np.cumsum(p[:, :-1], 1)[:, -1:]
+    complement = np.concatenate([1 - p[:, :-1], others], 1)
+    return ((p * complement) ** 0.1).sum(1)
+
+
 def _pseudo_label(group: Group) -> np.ndarray:
     """2 (1 - p) (||h||_1 + 1): at the logits the other probabilities, and minus their sum."""
     p = softmax(group.logits.astype(np.float64), 1)
@@ -52,6 +59,7 @@ EXACT: dict[str, Callable[[Group], np.ndarray]] = {
     "max_logit": lambda group: group.logits.astype(np.float64).max(1),
     "energy": lambda group: logsumexp(group.logits.astype(np.float64), 1),
     "entropy": _entropy,
+    "gen": _gen,
     "GradNorm": _gradnorm,
     CLOSED: _gradnorm,
     PRIMARY: _pseudo_label,
@@ -60,9 +68,9 @@ THEIR_SIGNS = {"msp": -1, "max_logit": -1, "energy": -1, "entropy": 1, "GradNorm
 
 
 def agreements(records: Sequence[Record]) -> list[Agreement]:
-    """One a score that both compute, for GradNorm in closed form, and that named beforehand."""
+    """One a score that both compute, and one for that named beforehand."""
     groups = [group for record in records for group in record.groups]
-    return [_agreement(name, groups) for name in (*SHARED, CLOSED, PRIMARY)]
+    return [_agreement(name, groups) for name in (*SHARED, CLOSED, "gen", PRIMARY)]
 
 
 def _agreement(name: str, groups: Sequence[Group]) -> Agreement:
@@ -70,8 +78,7 @@ def _agreement(name: str, groups: Sequence[Group]) -> Agreement:
     exact = np.concatenate([EXACT[name](group) for group in groups])
     if name == PRIMARY:
         return Agreement(name, len(ours), None, _difference(ours, exact), None)
-    peer = "GradNorm" if name == CLOSED else name
-    theirs = np.concatenate([THEIR_SIGNS[peer] * group.peers[peer] for group in groups])
+    theirs = np.concatenate([_theirs(name, group) for group in groups])
     return Agreement(
         name,
         len(ours),
@@ -88,6 +95,13 @@ def _ours(name: str, group: Group) -> np.ndarray:
     if gradient in group.gradients:
         return group.gradients[gradient]
     return forward_scores(group)[name]
+
+
+def _theirs(name: str, group: Group) -> np.ndarray:
+    if name == "gen":
+        return gen(group.logits)
+    peer = "GradNorm" if name == CLOSED else name
+    return THEIR_SIGNS[peer] * group.peers[peer]
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:

@@ -102,3 +102,8 @@ class Peers:
             scores[name] = predict(inner)
         scores["RMD"] = self._rmd.predict_features(inner.double())
         return {name: scores[name].detach().numpy() for name in (*SHARED, *FITTED)}
+
+
+def gen(logits: np.ndarray) -> np.ndarray:
+    """GEN of pytorch-ood, shape (N,): its mean over the classes times their number, a sum as ours."""
+    return detectors().GEN.score(torch.from_numpy(logits)).numpy() * logits.shape[1]

@@ -80,7 +80,8 @@ AGREEMENT = """\
 The largest relative difference over all images of all networks, from the same float32 logits and
 features. float64 is the paper's formula in double precision; for the score named beforehand,
 which pytorch-ood hasn't, that is 2 (1 - p) (||h||_1 + 1), with the largest probability p and the
-last layer's input h."""
+last layer's input h. pytorch-ood clips probabilities at 1e-7, which changes its entropy and GEN
+of confident images; its GEN is a mean over classes, and is taken here times their number."""
 
 TIES = """\
 A softmax that float32 rounds to 1 ties the most confident images, and thresholds lie among them.
