@@ -105,5 +105,5 @@ class Peers:
 
 
 def gen(logits: np.ndarray) -> np.ndarray:
-    """GEN of pytorch-ood, shape (N,): its mean over the classes times their number, a sum as ours."""
+    """GEN of pytorch-ood, shape (N,): its mean over classes times their number, as ours."""
     return detectors().GEN.score(torch.from_numpy(logits)).numpy() * logits.shape[1]
