@@ -50,7 +50,7 @@ def tables(tmp_path_factory, seaweed):
 
     def settled() -> bool:
         before = job.published()
-        time.sleep(1)
+        time.sleep(4)  # units that were scored may still be on their way
         return bool(before) and job.published() == before
 
     wait_until(settled, process)
