@@ -25,6 +25,8 @@ def nodes():
     """What `three_nodes.py` prints; its nodes want a token."""
     environment = {**os.environ, **TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
     environment["RAY_metrics_report_interval_ms"] = "1000"
+    # `python` of a job's entrypoint is the one that the nodes' Ray was started with.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     host = subprocess.Popen(
         [sys.executable, HOST],
         env=environment,
