@@ -1,1 +1,1 @@
-"""From scores to decisions: reads tables that jobs wrote, and needs neither torch nor Ray."""
+"""From scores to decisions: reads tables that jobs wrote, and knows neither models nor Ray."""
