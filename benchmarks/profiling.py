@@ -16,8 +16,8 @@ from benchmarks import machine, nets
 from benchmarks.metric_sets import METRIC_SETS, metrics
 from raygrad import GradientMetricCollector
 
-CASES = (("mlp", 16), ("cnn", 256), ("resnet18", 64), ("vit-tiny", 64))
-REPEATS, OPS = 5, 8
+CASES = (("mlp", 16), ("cnn", 256), ("resnet18", 16), ("vit-tiny", 16))
+REPEATS, OPS = 3, 8
 OUTPUT = Path(__file__).with_name("PROFILE.md")
 TRIED = Path(__file__).with_name("tried.md")
 
