@@ -110,16 +110,11 @@ def _settled(job: Job, options: Options) -> Job:
 
     Of several runs that do so at once, as parts may, the first to claim the table decides.
     """
-    from raygrad.cluster import batch_size, versions
-    from raygrad.cluster.placement import capacity, refuse_unplaceable
+    from raygrad.cluster import batch_size
 
     stream = io.StringIO()  # before the table is claimed, there is no place for a log
     with ray_session(options.address, options.verbose, stream), _failures("above"):
-        there = capacity(embedded=options.address is None)
-        for warning in refuse_unplaceable(job.spec, there):
-            _tell(f"Warning: {warning}", options)
-        if options.address is not None:
-            versions.refuse_other_versions()
+        there = _preflight(job, options)
         size = batch_size.fastest_for(job, there, lambda line: _tell(line, options))
     mine = batch_size.settle(job, size)
     try:
@@ -168,23 +163,31 @@ def _cause(error: Exception) -> str:
     return (exceptions or lines)[-1]
 
 
-def _score(
-    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, options: Options
-) -> None:
-    import ray
-
-    from raygrad.cluster import coordinator, stall, versions
-    from raygrad.cluster.assembly import Assembly
-    from raygrad.cluster.metrics import DriverMetrics
-    from raygrad.cluster.pipeline import score_units
+def _preflight(job: Job, options: Options) -> Any:
+    """The cluster's capacity, once its nodes have room for the job, and the driver's software."""
+    from raygrad.cluster import versions
     from raygrad.cluster.placement import capacity, refuse_unplaceable
-    from raygrad.cluster.publisher import Publisher
 
     there = capacity(embedded=options.address is None)
     for warning in refuse_unplaceable(job.spec, there):
         _tell(f"Warning: {warning}", options)
     if options.address is not None:
         versions.refuse_other_versions()
+    return there
+
+
+def _score(
+    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, options: Options
+) -> None:
+    import ray
+
+    from raygrad.cluster import coordinator, stall
+    from raygrad.cluster.assembly import Assembly
+    from raygrad.cluster.metrics import DriverMetrics
+    from raygrad.cluster.pipeline import score_units
+    from raygrad.cluster.publisher import Publisher
+
+    there = _preflight(job, options)
     gate = coordinator.start()
     publisher = Publisher(job, summary)
     assembly = Assembly(units)

@@ -41,11 +41,7 @@ def refuse_other_versions() -> None:
             continue
         except ray.exceptions.RayError:
             continue
-        complaints += [
-            f"{nodes[node]}: {name} {found.get(name)}, the driver has {wanted[name]}"
-            for name in wanted
-            if found.get(name) != wanted[name]
-        ]
+        complaints += [f"{nodes[node]}: {line}" for line in _differences(found, wanted)]
     if complaints:
         raise ClusterError(
             "nodes of the cluster have other software than the driver:\n"
@@ -61,17 +57,19 @@ def refuse_other(wanted: dict[str, str]) -> None:
     Raises:
         ClusterError: If it has other versions than the driver.
     """
-    found = here()
-    different = [
-        f"{name} {found.get(name)}, the driver has {wanted[name]}"
-        for name in wanted
-        if found.get(name) != wanted[name]
-    ]
-    if different:
+    if different := _differences(here(), wanted):
         raise ClusterError(
             f"node {ray.util.get_node_ip_address()} has {'; '.join(different)}; use one image for "
             "all nodes, or install what differs with --pip or --uv"
         )
+
+
+def _differences(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    return [
+        f"{name} {found.get(name)}, the driver has {wanted[name]}"
+        for name in wanted
+        if found.get(name) != wanted[name]
+    ]
 
 
 def _on(node: str) -> NodeAffinitySchedulingStrategy:
