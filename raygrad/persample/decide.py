@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from raygrad.persample.graph import Edge, Graph
+from raygrad.persample.leaks import leaks
 from raygrad.persample.ownership import Mixed, trace
 from raygrad.persample.plan import Plan, make_plans, targets_below
 from raygrad.persample.probe import interacting, probe
@@ -33,7 +34,7 @@ def plan_targets(loss: Tensor, graph: Graph, targets: Sequence[Tensor]) -> list[
             for first, second in zip(plans, probed, strict=True)
         ]
         mixing |= interacting(states, found, origins)
-    return _marked(graph, plans, mixing)
+    return _marked(graph, plans, mixing | leaks(graph, plans))
 
 
 def _marked(graph: Graph, plans: list[Plan], mixing: Mapping[Edge, Mixed]) -> list[Plan]:

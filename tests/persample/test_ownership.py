@@ -212,6 +212,53 @@ def test_interacting_samples_are_found(mix):
     torch.testing.assert_close(found, expected(make_loss, net), rtol=1e-9, atol=1e-14)
 
 
+def twice_linear():
+    net, x = nn.Linear(5, 3).double(), batch(4, 5)
+    return net, lambda: loss_of(net(x) + 1e-4 * net(x).mean(0))
+
+
+def twice_convolution():
+    net, x = nn.Conv2d(2, 3, 3).double(), batch(4, 2, 5, 5)
+    return net, lambda: loss_of(net(x).mean((2, 3)) + 1e-4 * net(x).mean((0, 2, 3)))
+
+
+def twice_embedding():
+    net = nn.Embedding(7, 3).double()
+    tokens = torch.randint(7, (4, 6), generator=torch.Generator().manual_seed(0))
+    return net, lambda: loss_of(net(tokens).mean(1) + 1e-4 * net(tokens).mean((0, 1)))
+
+
+def through_a_view():
+    net, x = nn.Linear(5, 3).double(), batch(4, 5)
+    return net, lambda: loss_of(net(x) + 1e-4 * torch.tanh(net(x[:3])).amax(0))
+
+
+@pytest.mark.parametrize("make", [twice_linear, twice_convolution, twice_embedding, through_a_view])
+def test_a_layer_called_for_samples_and_for_the_batch_is_found(make):
+    """The data has no graph, so the second call looks like something made from weights alone."""
+    torch.manual_seed(0)
+    net, make_loss = make()
+    strict = GradientMetricCollector(Mean(net), on_interaction="raise")
+    with pytest.raises(SamplesInteractError, match="reads the samples for a value that all"):
+        strict(make_loss())
+    with pytest.warns(UserWarning, match="reads the samples for a value that all of them share"):
+        found = GradientMetricCollector(metrics_of(net))(make_loss())
+    torch.testing.assert_close(found, expected(make_loss, net), rtol=1e-9, atol=1e-14)
+
+
+def test_data_that_all_samples_share_may_be_read_by_both_sides():
+    """One mask of the weights and, expanded, of the samples; one table's rows, for all of them."""
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"lin": nn.Linear(6, 6), "table": nn.Embedding(6, 6)}).double()
+    x, mask, places = batch(4, 6), batch(6), torch.arange(6)
+
+    def make_loss():
+        rows = net["table"](places.expand(4, 6)).mean(1) + net["table"](places).mean(0)
+        return loss_of(F.linear(x * mask, net["lin"].weight * mask) + mask.expand(4, 6) * rows)
+
+    assert {plan.mixed for plan in plans_of(make_loss(), net)} == {None}
+
+
 def train_mode_net():
     torch.manual_seed(0)
     return nn.Sequential(
