@@ -99,10 +99,12 @@ class Convolution(PerSampleGradient):
             or positions**2 * (outputs + inputs) < PASS * outputs * inputs
         )
         unfolded_size = self.x.shape[2] * len(self.taps) * positions
-        # what is unfolded fills one chunk, and is multiplied tile by tile
-        per_sample = unfolded_size if unfold else self.entries
+        if unfold:  # what is unfolded fills one chunk, and is multiplied tile by tile
+            chunks = workspace.chunks(self.samples, unfolded_size)
+        else:
+            chunks = workspace.chunks(self.samples, self.entries, self.shape[0] * self.shape[1])
         parts = []
-        for lo, hi in workspace.chunks(self.samples, per_sample):
+        for lo, hi in chunks:
             if unfold:
                 own = self._unfolded(lo, hi, workspace.scratch)
                 parts.append(own.statistics(wanted, workspace))

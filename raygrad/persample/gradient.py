@@ -13,6 +13,13 @@ from raygrad.persample.graph import Shape
 from raygrad.persample.reduction import Scratch, of_rows
 from raygrad.persample.statistics import Statistics, Wanted, of_zeros
 
+TOGETHER = 8
+"""Samples in a tile of large gradients, so that each thread has products of its own.
+
+Threads that share one product wait for each other: at times it took 930 us in place of 320, and
+480 on one thread, and ResNet-18's batches of 16 samples 630 ms in place of 430.
+"""
+
 
 class Workspace(NamedTuple):
     """What a reduction may use. ``tile`` is how many entries one tile may hold."""
@@ -20,9 +27,18 @@ class Workspace(NamedTuple):
     scratch: Scratch
     tile: int = 2**20
 
-    def chunks(self, samples: int, entries: int) -> list[tuple[int, int]]:
-        """Ranges of samples, each of which fits a tile."""
+    def chunks(self, samples: int, entries: int, part: int | None = None) -> list[tuple[int, int]]:
+        """Ranges of samples, each of which fits a tile.
+
+        Args:
+            samples: How many there are.
+            entries: Of one sample's gradient.
+            part: Entries of the smallest part of it that can be had alone; then ranges are
+                ``TOGETHER`` samples long where so many parts fit, and the caller makes the tiles.
+        """
         step = max(1, self.tile // max(entries, 1))
+        if part is not None:
+            step = max(step, min(TOGETHER, self.tile // max(part, 1)))
         return [(lo, min(lo + step, samples)) for lo in range(0, samples, step)]
 
 

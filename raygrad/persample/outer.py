@@ -82,14 +82,14 @@ class OuterSum(PerSampleGradient):
     def _tiled(
         self, wanted: Wanted, workspace: Workspace, total: Tensor | None = None
     ) -> Statistics:
-        """Materialises some samples at a time, or some outputs of one; ``total`` if known."""
+        """Materialises some samples at a time, or some of their outputs; ``total`` if known."""
         self.how = "tiles"
         outputs = self.b.shape[3]
-        block = max(1, outputs * workspace.tile // max(self.entries, 1))
-        if wanted.spread:  # deviations are from the mean of everything
-            block = outputs
+        row = self.entries // max(outputs, 1)
+        whole = wanted.spread  # deviations are from the mean of everything
         parts = []
-        for lo, hi in workspace.chunks(self.samples, self.entries):
+        for lo, hi in workspace.chunks(self.samples, self.entries, None if whole else row):
+            block = outputs if whole else max(1, workspace.tile // max((hi - lo) * row, 1))
             sums = None if total is None else total[lo:hi]
             blocks = []
             for start in range(0, outputs, block):
