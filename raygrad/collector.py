@@ -36,7 +36,8 @@ class GradientMetricCollector:
         on_interaction: What to do with targets for which samples of the batch mix, as in batch norm
             in train mode. "reference" differentiates each sample's loss through the whole batch,
             as gradient_metrics did, with a warning; "raise" raises; "nan" gives NaN in the columns
-            of metrics with such targets.
+            of metrics with such targets. What was done to the data before a layer saw it, as in
+            ``lin(x - x.mean(0))``, leaves no trace here: :func:`raygrad.check` finds it.
         memory_bytes: Bound in bytes for gradients that are there at a time; None chooses by device.
         count_other_samples: Only for targets that are no parameters, such as activations: their
             gradient with respect to one sample's loss is zero in the slices of the others. False
