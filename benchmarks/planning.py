@@ -6,6 +6,7 @@ table's plan and writes it, "resume" loads it when 99 % of the units have their 
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -66,7 +67,7 @@ def finish(root: Path, share: float) -> None:
     units = plan.load(str(root / "table"))
     scores = Path(layout.scores(str(root / "table")))
     scores.mkdir(exist_ok=True)
-    for unit in units[: int(share * len(units))]:
+    for unit in itertools.islice(units, int(share * len(units))):
         (scores / unit.path).write_bytes(b"")
 
 
@@ -81,12 +82,11 @@ def one(root: Path) -> dict[str, float]:
     job = validate.prepare("job.yaml")
     prepared = time.perf_counter()
     identity.claim(job.spec.output, job.identity)
-    if job.fresh:
+    if len(job.fresh):
         plan.save(job.spec.output, job.fresh)
-    still_open = len([unit for unit in job.units if unit.path not in job.done])
     return {
         "units": len(job.units),
-        "open": still_open,
+        "open": len(job.open),
         "imports": imported - started,
         "prepare": prepared - imported,
         "save": time.perf_counter() - prepared,

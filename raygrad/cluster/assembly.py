@@ -1,11 +1,8 @@
 """The driver's desk: batches of scores come in, in any order; whole units go out, once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-
-from raygrad.plan import Unit
 
 
 @dataclass
@@ -24,11 +21,11 @@ class Assembly:
     carries the total, and may come before others.
 
     Args:
-        units: What the batches' unit numbers are indices of.
+        rows: How many rows each unit has, by number; null for those that are open-ended.
     """
 
-    def __init__(self, units: Sequence[Unit]) -> None:
-        self.units = units
+    def __init__(self, rows: pa.ChunkedArray) -> None:
+        self.rows = rows
         self._parts: dict[int, _Parts] = {}
 
     def __len__(self) -> int:
@@ -51,7 +48,7 @@ class Assembly:
         """
         parts = self._parts.get(unit)
         if parts is None:
-            parts = self._parts[unit] = _Parts(self.units[unit].rows)
+            parts = self._parts[unit] = _Parts(self.rows[unit].as_py())
         if parts.total is None:
             parts.total = total
         if offset not in parts.batches:

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
+
+import numpy as np
 
 from raygrad.errors import Fault, SpecError
 
@@ -26,9 +28,10 @@ class Part(NamedTuple):
             raise SpecError([fault], "the job")
         return cls(int(found[1]), int(found[2]))
 
-    def __contains__(self, index: object) -> bool:
-        """Whether the plan's unit of this index belongs to it."""
-        return isinstance(index, int) and index % self.of == self.number - 1
+    def share(self, units: int) -> np.ndarray[Any, Any]:
+        """Which of so many units of the plan belong to it, shape (units,)."""
+        share: np.ndarray[Any, Any] = np.arange(units) % self.of == self.number - 1
+        return share
 
     def __str__(self) -> str:
         return f"{self.number}-of-{self.of}"

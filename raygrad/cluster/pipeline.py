@@ -5,9 +5,11 @@ splits blocks as it likes, but never inside a row, so a batch's composition, and
 number, is the same in every run.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
@@ -16,7 +18,7 @@ from raygrad.cluster import versions
 from raygrad.cluster.actor import ScoringActor
 from raygrad.cluster.placement import DECODE_CPUS, Capacity, most_actors, of_an_actor
 from raygrad.cluster.reader import read_and_decode
-from raygrad.plan import Unit
+from raygrad.plan import Units
 from raygrad.scorer import raw_columns
 from raygrad.spec import JobSpec
 
@@ -27,7 +29,7 @@ SMALLEST_BLOCK = 1 << 16
 
 
 def score_units(
-    units: Sequence[Unit],
+    units: Units,
     spec: JobSpec,
     kept: Sequence[pa.Field],
     fingerprint: str,
@@ -51,16 +53,9 @@ def score_units(
     """
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = max(SMALLEST_BLOCK, BATCHES_PER_BLOCK * _bytes_per_batch(spec))
-    inputs = pa.table(
-        {
-            "unit": pa.array(range(len(units)), pa.int64()),
-            "segments": [[segment._asdict() for segment in unit.segments] for unit in units],
-        }
-    )
-    blocks = min(len(units), MOST_INPUT_BLOCKS)
     actor = of_an_actor(spec, there)
     return (
-        ray.data.from_arrow(inputs, override_num_blocks=blocks)
+        ray.data.from_arrow(_blocks(units))
         .map_batches(
             read_and_decode,
             fn_kwargs={"spec": spec, "columns": raw_columns(spec), "coordinator": coordinator},
@@ -84,6 +79,16 @@ def score_units(
             **({"accelerator_type": spec.actors.accelerator} if spec.actors.accelerator else {}),
         )
     )
+
+
+def _blocks(units: Units) -> list[pa.Table]:
+    """Some units each, with their numbers."""
+    size = math.ceil(len(units) / MOST_INPUT_BLOCKS)
+    return [
+        pa.table({"unit": np.arange(first, first + len(some)), "segments": some})
+        for first in range(0, len(units), size)
+        for some in [units.nested(first, min(first + size, len(units)))]
+    ]
 
 
 def _bytes_per_batch(spec: JobSpec) -> int:

@@ -94,7 +94,7 @@ def batches_of_unit(
     for segment in segments:
         # An object that is read in one piece is of one version, and a million of them are many.
         if segment.rows != 1 or storage.is_local(segment.uri):
-            (file,) = storage.list_files(segment.uri)
+            (file,) = storage.each_file(segment.uri)
             if (file.size, file.version) != (segment.size, segment.version):
                 raise PlanError(
                     f"{segment.uri} has changed since it was planned; restore it and run again, or "

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from raygrad.cluster.session import ray_session
 from raygrad.cluster.summary import Summary
 from raygrad.cluster.tolerance import Tolerance
 from raygrad.errors import IdentityError, JobFailedError
-from raygrad.plan import Unit
+from raygrad.plan import Units
 from raygrad.spec import AUTO
 from raygrad.table import identity, layout, lease, leftovers
 from raygrad.table.lease import Lease
@@ -56,30 +57,25 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
     if job.spec.batch_size == AUTO:
         job = _settled(job, options)
     identity.claim(root, job.identity)
-    units = list(job.units)
-    if job.fresh:
-        known = units[: len(units) - len(job.fresh)]
-        units = [*known, *plan.save(root, job.fresh)]
-    mine = [unit for index, unit in enumerate(units) if not options.part or index in options.part]
-    job = replace(job, units=tuple(mine))  # of which a share may fail
-    open_units = [unit for unit in mine if unit.path not in job.done]
-    retried = {unit.path: job.retried[unit.path] for unit in mine if unit.path in job.retried}
-    to_score = [*open_units, *(unit for unit in mine if unit.path in retried)]
+    job = _planned(job)
+    if options.part:
+        mine = options.part.share(len(job.known))
+        job = replace(job, known=job.known.filter(mine), done=job.done[mine])
     summary.create_only = storage.create_only(layout.identity(root))
     summary.changed = len(job.changed)
-    summary.rows_before, summary.uncounted_before = plan.count_rows(
-        unit for unit in mine if unit.path in job.done
-    )
-    summary.rows_open, summary.uncounted_open = plan.count_rows(open_units)
-    summary.retried = summary.retries_open = sum(retried.values())
+    rows, uncounted = job.units.count_rows()
+    summary.rows_open, summary.uncounted_open = job.open.count_rows()
+    summary.rows_before = rows - summary.rows_open
+    summary.uncounted_before = uncounted - summary.uncounted_open
+    summary.retried = summary.retries_open = sum(job.retried[unit.path] for unit in job.again)
     with contextlib.ExitStack() as stack:
         stack.callback(summary.save_log)
         stream = stack.enter_context(log_to(summary.open_log, options.log_format))
-        log.info("run %s: %d of %d units open", summary.run, len(open_units), len(mine))
+        log.info("run %s: %d of %d units open", summary.run, len(job.open), len(job.units))
         if swept := leftovers.sweep(root):
             log.info("removed %d unfinished files, more than a day old", swept)
         try:
-            if to_score:
+            if len(job.to_score):
                 interrupts = Interrupts()
                 hold = lease.held(
                     root,
@@ -94,7 +90,7 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
                     _failures(f"in {summary.log}"),
                 ):
                     _tell_of_takeover(before, options)
-                    _score(job, to_score, summary, interrupts, options)
+                    _score(job, job.to_score, summary, interrupts, options)
         except BaseException as error:
             log.error("stopped by %s: %s", type(error).__name__, error)
             raise
@@ -103,6 +99,17 @@ def run(job: Job, options: Options = DEFAULT) -> Summary:
             with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
                 summary.save()
     return summary
+
+
+def _planned(job: Job) -> Job:
+    """The job once its new units stand in the table, or those of another planner who was first."""
+    if not len(job.fresh):
+        return job
+    saved = plan.save(job.spec.output, job.fresh)
+    done = np.zeros(len(saved), bool)
+    if saved is not job.fresh:
+        done = saved.are_among(layout.published(job.spec.output))
+    return replace(job, known=job.known + saved, fresh=Units.of([]), done=np.append(job.done, done))
 
 
 def _settled(job: Job, options: Options) -> Job:
@@ -177,7 +184,7 @@ def _preflight(job: Job, options: Options) -> Any:
 
 
 def _score(
-    job: Job, units: list[Unit], summary: Summary, interrupts: Interrupts, options: Options
+    job: Job, units: Units, summary: Summary, interrupts: Interrupts, options: Options
 ) -> None:
     import ray
 
@@ -190,9 +197,9 @@ def _score(
     there = _preflight(job, options)
     gate = coordinator.start()
     publisher = Publisher(job, summary)
-    assembly = Assembly(units)
+    assembly = Assembly(units.rows)
     metrics = DriverMetrics(job.spec.output)
-    rows, uncounted = plan.count_rows(units)
+    rows, uncounted = units.count_rows()
     progress = JobProgress(
         rows,
         Console(stderr=True),
@@ -237,7 +244,7 @@ def _whole_units(
     for rows in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in rows.to_pylist():
             scores = unpack(row["payload"])
-            planned = assembly.units[row["unit"]].rows is not None
+            planned = assembly.rows[row["unit"]].is_valid
             failed = tolerance.note(scores, planned=planned)
             progress.advance(len(scores), failed, planned=planned)
             whole = assembly.add(row["unit"], row["offset"], scores, row["total"])

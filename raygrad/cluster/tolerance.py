@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raygrad.errors import TooManyErrorsError
-from raygrad.plan import count_rows
 from raygrad.scorer import TRACEBACK
 from raygrad.validate import Job
 
@@ -26,7 +25,7 @@ class Tolerance:
     """
 
     def __init__(self, job: Job, log_file: str) -> None:
-        self._counted, uncounted = count_rows(job.units)
+        self._counted, uncounted = job.units.count_rows()
         self._at_least = bool(uncounted)
         self._allowed = job.spec.max_errors
         self._log_file = log_file

@@ -59,7 +59,7 @@ def look(path: str, format: str | None = None) -> Data:
         raise SpecError([Fault("source", f"nothing is at {path}")]) from error
     except ValueError as error:
         raise SpecError([Fault("source", f"{path} can't be listed: {error}")]) from error
-    names = [file.uri.lower() for file in files[:MOST_FILES]]
+    names = [file.uri.lower() for file in itertools.islice(files, MOST_FILES)]
     if format is None:
         counts = {key: sum(n.endswith(s.SUFFIXES) for n in names) for key, s in SOURCES.items()}
         format = max(counts, key=lambda key: counts[key])
@@ -67,8 +67,8 @@ def look(path: str, format: str | None = None) -> Data:
             ends = ", ".join(itertools.chain(*(source.SUFFIXES for source in SOURCES.values())))
             message = f"{names[0]} is of no known format; use files that end in {ends}"
             raise SpecError([Fault("source", message)])
-    fit = [file.uri for file in files if file.uri.lower().endswith(SOURCES[format].SUFFIXES)]
-    first = (fit or [files[0].uri])[0]
+    fit = (file.uri for file in files if file.uri.lower().endswith(SOURCES[format].SUFFIXES))
+    first = next(fit, files[0].uri)
     try:
         columns = SOURCES[format].describe(first).schema
     except (OSError, ValueError) as error:

@@ -6,7 +6,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from raygrad.sources import images, numpy, parquet, webdataset
-from raygrad.sources.segment import READ_ERROR, Description, Segment
+from raygrad.sources.description import READ_ERROR, Description
+from raygrad.table.segment import Segment
 
 __all__ = ["READ_ERROR", "SOURCES", "Description", "Segment", "Source", "batches"]
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from raygrad.sources.segment import Description, Segment
+from raygrad.sources.description import Description
 from raygrad.storage import read_bytes
+from raygrad.table.segment import Segment
 
 SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 

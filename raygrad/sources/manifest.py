@@ -1,10 +1,11 @@
 """Lists of paths: those of a spec, and text files that name one path or URI a line."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 
-from raygrad.storage import StoredFile, is_local, list_files, read_bytes
+from raygrad.storage import Listing, StoredFile, each_file, is_local, list_files, read_bytes
 
 MARK = "@"
 """A path with this before it names a manifest."""
@@ -32,36 +33,35 @@ def expand(path: str) -> list[str]:
     return named
 
 
-def list_all(
-    paths: Sequence[str], suffixes: tuple[str, ...] = ("",)
-) -> tuple[list[StoredFile], list[str]]:
+def list_all(paths: Sequence[str], suffixes: tuple[str, ...] = ("",)) -> tuple[Listing, list[str]]:
     """Lists what many paths, globs or folders stand for, see :func:`raygrad.storage.list_files`.
 
     Returns:
-        The files in the order of the paths, and the paths that match nothing.
+        The files, and the paths that match nothing.
     """
-    files: list[StoredFile] = []
     nowhere: list[str] = []
-    for path, found in zip(paths, _listed(paths, suffixes), strict=True):
-        files += found
-        if not found:
-            nowhere.append(path)
-    return files, nowhere
+
+    def found() -> Iterator[StoredFile]:
+        for path, files in zip(paths, _listed(paths, suffixes), strict=True):
+            try:
+                yield from files()
+            except FileNotFoundError:
+                nowhere.append(path)
+
+    return Listing.of(found()), nowhere
 
 
-def _listed(paths: Sequence[str], suffixes: tuple[str, ...]) -> Iterator[list[StoredFile]]:
-    def listed(path: str) -> list[StoredFile]:
-        try:
-            return list_files(path, suffixes)
-        except FileNotFoundError:
-            return []
-
+def _listed(
+    paths: Sequence[str], suffixes: tuple[str, ...]
+) -> Iterator[Callable[[], Iterable[StoredFile]]]:
+    """For each path what gives its files, in pieces unless many paths are looked up at once."""
     if len(paths) == 1 or is_local(paths[0]):
-        yield from map(listed, paths)
+        yield from (partial(each_file, path, suffixes) for path in paths)
         return
     with ThreadPoolExecutor(LISTERS) as pool:
         for some in _chunks(paths, LINES_AT_ONCE):
-            yield from pool.map(listed, some)
+            for future in [pool.submit(list_files, path, suffixes) for path in some]:
+                yield future.result
 
 
 def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:

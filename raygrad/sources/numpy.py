@@ -11,8 +11,9 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from raygrad.sources.segment import Description, Segment
+from raygrad.sources.description import Description
 from raygrad.storage import is_local, open_read
+from raygrad.table.segment import Segment
 
 SUFFIXES: tuple[str, ...] = (".npy", ".npz")
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raygrad.sources.segment import Description, Segment
+from raygrad.sources.description import Description
 from raygrad.storage import open_read
+from raygrad.table.segment import Segment
 
 SUFFIXES: tuple[str, ...] = (".parquet",)
 

@@ -29,8 +29,9 @@ import pyarrow as pa
 
 from raygrad.errors import BrokenArchiveError, DecodeError, RowError
 from raygrad.sources import images
-from raygrad.sources.segment import READ_ERROR, READ_ERROR_TYPE, Description, Segment
+from raygrad.sources.description import READ_ERROR, READ_ERROR_TYPE, Description
 from raygrad.storage import open_read
+from raygrad.table.segment import Segment
 
 SUFFIXES: tuple[str, ...] = (".tar", ".tar.gz", ".tgz")
 

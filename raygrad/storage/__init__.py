@@ -5,25 +5,22 @@ store throttles, stalls or breaks off, see :mod:`raygrad.storage.retries`.
 """
 
 from raygrad.storage.access import reach, reach_for_writing
-from raygrad.storage.files import (
-    StoredFile,
-    list_files,
-    names_below,
-    open_read,
-    read_bytes,
-    sizes_below,
-    taken,
-)
+from raygrad.storage.files import open_read, read_bytes
+from raygrad.storage.find import each_below, each_file, list_files, names_below, taken
+from raygrad.storage.listing import Listing, StoredFile
 from raygrad.storage.location import absolute, filesystem, is_local, join, protocol, store, within
 from raygrad.storage.node import on_this_node
 from raygrad.storage.options import configure, unknown_options
 from raygrad.storage.publish import create_only, publish
 
 __all__ = [
+    "Listing",
     "StoredFile",
     "absolute",
     "configure",
     "create_only",
+    "each_below",
+    "each_file",
     "filesystem",
     "is_local",
     "join",
@@ -36,7 +33,6 @@ __all__ = [
     "reach",
     "reach_for_writing",
     "read_bytes",
-    "sizes_below",
     "store",
     "taken",
     "unknown_options",

@@ -10,7 +10,8 @@ import tempfile
 from filelock import FileLock
 
 from raygrad.errors import StorageError
-from raygrad.storage.files import list_files, open_read
+from raygrad.storage.files import open_read
+from raygrad.storage.find import each_file
 from raygrad.storage.location import is_local, resolve
 
 CHUNK = 8 << 20
@@ -28,7 +29,7 @@ def on_this_node(uri: str) -> str:
     """
     if is_local(uri):
         return str(resolve(uri)[1])
-    (file,) = list_files(uri)
+    (file,) = each_file(uri)
     # Of this content: a checkpoint that is written anew under its old name is another file.
     name = hashlib.sha256(f"{file.uri}\n{file.size}\n{file.version}".encode()).hexdigest()[:32]
     path = os.path.join(_folder(), name + posixpath.splitext(uri)[1])

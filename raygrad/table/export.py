@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,23 +58,20 @@ def export(root: str, out: str, partition_by: Sequence[str], rows_per_file: int)
             or if not as many rows came out as the files' footers count.
     """
     units = reader.plan(root)
-    found = layout.published(root)
-    done = [unit.path for unit in units if unit.path in found]
-    still_open = [unit for unit in units if unit.path not in found]
+    there = units.are_among(layout.published(root))
+    done, still_open = units.filter(there), units.filter(~there)
     _refuse_place(root, out)
-    if not done:
+    if not len(done):
         raise TableError(f"{root} has no rows yet: none of its {len(units)} units is done")
-    footers = list(reader.footers(root, done))
-    keys = _keys(done)
-    _refuse_partitions(root, done, keys, partition_by)
-    metadata = _in_common([footer.metadata for footer in footers])
+    expected, metadata = _in_common(reader.footers(root, done))
+    keys = _keys(done.segments["partition"].unique().to_pylist())
+    _refuse_partitions(root, done.paths, keys, partition_by)
     metadata["exported"] = {"table": root, "partition_by": list(partition_by)}
     writer = PartitionWriter(out, partition_by, rows_per_file, metadata)
-    for path in done:
+    for path in map(str, done.paths):
         for rows in _read(root, path, keys):
             writer.add(rows)
     writer.finish()
-    expected = sum(footer.rows for footer in footers)
     if writer.rows != expected:
         raise TableError(
             f"{out}: {writer.rows} rows were written, the footers of {root} count {expected}; run "
@@ -89,7 +86,7 @@ def export(root: str, out: str, partition_by: Sequence[str], rows_per_file: int)
         files=sum(writer.files.values()),
         partitions=len(writer.files),
         units_open=len(still_open),
-        rows_open=sum(unit.rows or 0 for unit in still_open),
+        rows_open=still_open.count_rows()[0],
     )
 
 
@@ -104,10 +101,10 @@ def _refuse_place(root: str, out: str) -> None:
         )
 
 
-def _keys(paths: Sequence[str]) -> dict[str, pa.DataType]:
-    """The Hive keys of some files and their types; a key that some files lack is null in them."""
+def _keys(folders: Iterable[str]) -> dict[str, pa.DataType]:
+    """The Hive keys of some folders and their types; a key that some lack is null in them."""
     texts: dict[str, set[str]] = {}
-    for folder in {path.rpartition("/")[0] for path in paths}:
+    for folder in folders:
         for key, value in hive.values(f"{folder}/").items():
             texts.setdefault(key, set()).add(value)
     return {key: _type_of(found) for key, found in texts.items()}
@@ -139,10 +136,10 @@ def _read(
 
 
 def _refuse_partitions(
-    root: str, paths: Sequence[str], keys: Mapping[str, pa.DataType], by: Sequence[str]
+    root: str, paths: pa.ChunkedArray, keys: Mapping[str, pa.DataType], by: Sequence[str]
 ) -> None:
     """Reads the columns that are to be partitions, and refuses what no reader would read back."""
-    with storage.open_read(storage.join(layout.scores(root), paths[0])) as stream:
+    with storage.open_read(storage.join(layout.scores(root), str(paths[0]))) as stream:
         there = pq.ParquetFile(stream).schema_arrow
     kinds = {**{field.name: field.type for field in there}, **keys}
     for name in by:
@@ -157,7 +154,7 @@ def _refuse_partitions(
     if len(by) == len(kinds):
         raise TableError("all columns are partitions; leave some for the files")
     seen: set[tuple[Any, ...]] = set()
-    for path in paths if by else ():
+    for path in map(str, paths) if by else ():
         for rows in _read(root, path, keys, by):
             fresh = {values for values, _ in groups(rows, by)} - seen
             for values in fresh:
@@ -182,13 +179,17 @@ def _can_be_partition(kind: pa.DataType) -> bool:
     )
 
 
-def _in_common(footers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What footers say beside counts; where they differ, as versions may, a list of all."""
-    common: dict[str, Any] = {}
-    for key in {key for footer in footers for key in footer} - {"rows", "non_finite"}:
-        different: list[Any] = []
-        for footer in footers:
-            if footer.get(key) not in different:
-                different.append(footer.get(key))
-        common[key] = different[0] if len(different) == 1 else different
-    return common
+def _in_common(footers: Iterable[reader.Footer]) -> tuple[int, dict[str, Any]]:
+    """How many rows files have, and what their footers say beside counts.
+
+    Where they differ in that, as versions may, it is a list of all.
+    """
+    rows = 0
+    different: dict[str, list[Any]] = {}
+    for place, footer in enumerate(footers):
+        rows += footer.rows
+        for key in {*different, *footer.metadata} - {"rows", "non_finite"}:
+            said = different.setdefault(key, [None] if place else [])
+            if (value := footer.metadata.get(key)) not in said:
+                said.append(value)
+    return rows, {key: said[0] if len(said) == 1 else said for key, said in different.items()}

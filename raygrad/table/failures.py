@@ -30,11 +30,11 @@ def failures(root: str) -> list[Failure]:
     Raises:
         TableError: If there is no table.
     """
-    found = layout.published(root)
-    paths = [unit.path for unit in reader.plan(root) if unit.path in found]
+    units = reader.plan(root)
+    done = units.filter(units.are_among(layout.published(root)))
     columns = [*schema.IDENTITY_COLUMNS, *schema.ERROR_COLUMNS]
     counted: dict[tuple[str, str], Failure] = {}
-    for footer in reader.footers(root, paths):
+    for footer in reader.footers(root, done):
         if not footer.metadata.get("rows", {}).get("failed"):
             continue
         with storage.open_read(storage.join(layout.scores(root), footer.path)) as stream:

@@ -1,6 +1,8 @@
 """Where things lie below a table's root."""
 
-from raygrad.storage import join, names_below
+from collections.abc import Iterator
+
+from raygrad.storage import each_below, join
 
 SCORES = "scores"
 PRIVATE = "_raygrad"
@@ -46,6 +48,6 @@ def parts(root: str) -> str:
     return join(root, PRIVATE, "parts")
 
 
-def published(root: str) -> set[str]:
+def published(root: str) -> Iterator[str]:
     """The files of all units that are done, relative to :func:`scores`."""
-    return {name for name in names_below(scores(root)) if name.endswith(".parquet")}
+    return (file.uri for file in each_below(scores(root), (".parquet",), with_sizes=False))

@@ -1,6 +1,6 @@
 """Errors tried again: a unit's file is replaced by one with fewer of them, and nothing is lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from raygrad import storage
 from raygrad.errors import TableError
 from raygrad.table import layout, reader, schema, swap
 from raygrad.table.publish import counts, encode
+from raygrad.table.units import Units
 
 MOST_SWAPS = 20
 """Each lost swap is another run's success, so more in a row are a store whose versions lie."""
@@ -30,13 +31,13 @@ class Replacement(NamedTuple):
     replaced: bool
 
 
-def with_errors(root: str, paths: Sequence[str]) -> dict[str, int]:
+def with_errors(root: str, units: Units) -> dict[str, int]:
     """How many rows failed in each published unit that has failed rows; reads their footers."""
-    failed = {
-        footer.path: footer.metadata.get("rows", {}).get("failed", 0)
-        for footer in reader.footers(root, list(paths))
+    return {
+        footer.path: failed
+        for footer in reader.footers(root, units)
+        if (failed := footer.metadata.get("rows", {}).get("failed", 0))
     }
-    return {path: count for path, count in failed.items() if count}
 
 
 def replace_unit(root: str, path: str, rows: pa.Table, metadata: Mapping[str, Any]) -> Replacement:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from raygrad.confidence import CONFIDENCE, LAST_LAYER
 
@@ -52,6 +53,28 @@ def unit_path(generation: int, unit: int, partition: str) -> str:
     """The name of a unit's file below ``scores/``."""
     name = f"{generation:04d}-{unit:06d}.parquet"
     return f"{partition}/{name}" if partition else name
+
+
+def unit_paths(generation: pa.Array, unit: pa.Array, partition: pa.Array) -> pa.Array:
+    """:func:`unit_path` of many units."""
+    numbers = [
+        pc.utf8_lpad(pc.cast(number, pa.string()), width, "0")
+        for number, width in ((generation, 4), (unit, 6))
+    ]
+    name = pc.binary_join_element_wise(pc.binary_join_element_wise(*numbers, "-"), ".parquet", "")
+    folder = pc.cast(partition, pa.string())
+    below = pc.binary_join_element_wise(folder, name, "/")
+    return pc.if_else(pc.equal(folder, ""), name, below)
+
+
+def unit_numbers(paths: pa.ChunkedArray) -> pa.Table:
+    """The generations and units in the names of some files; -1 where one isn't that of a unit."""
+    found = pc.extract_regex(paths, r"(?:^|/)(?P<generation>\d{4,9})-(?P<unit>\d{6,9})\.parquet$")
+    columns = {
+        name: pc.cast(pc.struct_field(found, name), pa.int64()).fill_null(-1)
+        for name in ("generation", "unit")
+    }
+    return pa.table(columns)
 
 
 def metric_column(target: str, metric: str) -> str:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from raygrad import storage
+from raygrad.storage import Listing
 from raygrad.table import layout, lease, reader
 from raygrad.table.lease import Lease
+from raygrad.table.units import Units
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,23 @@ def status(root: str) -> Status:
         TableError: If there is no table.
     """
     units = reader.plan(root)
-    sizes = storage.sizes_below(layout.scores(root))
-    done = [unit for unit in units if unit.path in sizes]
-    still_open = [unit.rows for unit in units if unit.path not in sizes]
-    archives = [unit.path for unit in done if unit.rows is None]
-    rows = sum(unit.rows or 0 for unit in done)
-    rows += sum(footer.rows for footer in reader.footers(root, archives))
+    files = Listing.of(storage.each_below(layout.scores(root)))
+    places = units.places(file.uri for file in files)
+    there = units.marked(places)
+    done, still_open = units.filter(there), units.filter(~there)
+    archives = done.filter(done.rows.is_null().to_numpy())
+    rows = sum(footer.rows for footer in reader.footers(root, archives))
+    rows += done.count_rows()[0]
+    rows_open, uncounted = still_open.count_rows()
     runs = summaries(root)
     return Status(
-        planned=rows + sum(filter(None, still_open)),
+        planned=rows + rows_open,
         done=rows,
-        failed=_failed(root, [unit.path for unit in done], rows, runs),
+        failed=_failed(root, done, rows, runs),
         units=len(units),
         files=len(done),
-        size=sum(sizes[unit.path] for unit in done),
-        uncounted=still_open.count(None),
+        size=int(files.table["size"].to_numpy()[places >= 0].sum()),
+        uncounted=uncounted,
         lease=lease.read(root),
         parts=lease.of_parts(root),
         last_run=runs[-1] if runs else None,
@@ -73,12 +77,12 @@ def summaries(root: str) -> list[dict[str, Any]]:
     return [json.loads(storage.read_bytes(storage.join(layout.runs(root), n))) for n in names]
 
 
-def _failed(root: str, done: Sequence[str], rows: int, runs: Sequence[dict[str, Any]]) -> int:
+def _failed(root: str, done: Units, rows: int, runs: Sequence[dict[str, Any]]) -> int:
     """By the runs' summaries if they account for every row, else by the footers of all files.
 
     A run that was killed, or is still at work, has no summary. A footer takes 0.1 ms on a disk.
     """
     if rows == sum(run.get("rows", 0) for run in runs):
         return sum(run.get("errors", 0) - run.get("recovered", 0) for run in runs)
-    footers = reader.footers(root, list(done))
+    footers = reader.footers(root, done)
     return sum(footer.metadata.get("rows", {}).get("failed", 0) for footer in footers)

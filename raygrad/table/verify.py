@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raygrad import storage
+from raygrad.storage import Listing
 from raygrad.table import layout, reader, schema
 from raygrad.table.publish import counts, non_finite
-from raygrad.table.reader import Footer, PlannedUnit
+from raygrad.table.reader import Footer
+from raygrad.table.units import Unit
 
 READERS = 8
 """Files are read by so many threads; so many whole files are in memory."""
@@ -28,17 +30,18 @@ def verify(root: str) -> Iterator[str]:
     Raises:
         TableError: If there is no table.
     """
-    units = {unit.path: unit for unit in reader.plan(root)}
-    found = storage.names_below(layout.scores(root))
+    units = reader.plan(root)
+    found = Listing.of(storage.each_below(layout.scores(root), with_sizes=False))
     identity = json.loads(storage.read_bytes(layout.identity(root)))
-    for path in sorted(found - units.keys()):
-        yield f"{path}: is in no plan; it isn't raygrad's, remove it"
-    missing = [unit for path, unit in units.items() if path not in found]
-    if missing:
-        rows = schema.total(unit.rows for unit in missing)
-        count = "rows not counted yet" if rows is None else f"{rows} rows"
+    places = units.places(file.uri for file in found)
+    for file in found.filter(places < 0):
+        yield f"{file.uri}: is in no plan; it isn't raygrad's, remove it"
+    there = units.marked(places)
+    missing, present = units.filter(~there), units.filter(there)
+    if len(missing):
+        rows, uncounted = missing.count_rows()
+        count = "rows not counted yet" if uncounted else f"{rows} rows"
         yield f"{len(missing)} of {len(units)} units are open, {count}; run the job again"
-    present = [unit for unit in units.values() if unit.path in found]
     with ThreadPoolExecutor(READERS) as pool:
         waiting: deque[Future[list[str]]] = deque()
         for unit in present:
@@ -49,7 +52,7 @@ def verify(root: str) -> Iterator[str]:
             yield from future.result()
 
 
-def _of_file(root: str, unit: PlannedUnit, identity: dict[str, Any]) -> list[str]:
+def _of_file(root: str, unit: Unit, identity: dict[str, Any]) -> list[str]:
     try:
         with storage.open_read(storage.join(layout.scores(root), unit.path)) as stream:
             file = pq.ParquetFile(stream)
@@ -69,7 +72,7 @@ def _of_file(root: str, unit: PlannedUnit, identity: dict[str, Any]) -> list[str
     return [f"{unit.path}: {complaint}" for complaint in complaints]
 
 
-def _of_footer(footer: Footer, unit: PlannedUnit, identity: dict[str, Any]) -> Iterator[str]:
+def _of_footer(footer: Footer, unit: Unit, identity: dict[str, Any]) -> Iterator[str]:
     stated = footer.metadata["rows"]
     version = footer.metadata.get("schema_version", schema.VERSION)
     if version != schema.VERSION:
@@ -98,9 +101,9 @@ def _of_columns(file: pq.ParquetFile, identity: dict[str, Any]) -> Iterator[str]
             yield f'its column "{field.name}" is {field.type}, not {wanted.field(field.name).type}'
 
 
-def _of_rows(table: pa.Table, unit: PlannedUnit) -> Iterator[str]:
+def _of_rows(table: pa.Table, unit: Unit) -> Iterator[str]:
     offset = 0
-    for source, first, planned in unit.segments:
+    for _, source, _, _, first, planned in unit.segments:
         rows = len(table) - offset if planned is None else planned
         part = table.slice(offset, rows)
         expected = pa.chunked_array([pa.array(range(first, first + rows), pa.int64())])

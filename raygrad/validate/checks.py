@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from raygrad import storage
 from raygrad.errors import Fault, ImportPathError
@@ -12,6 +14,7 @@ from raygrad.imports import load
 from raygrad.plan import Group
 from raygrad.sources import SOURCES, Description, manifest
 from raygrad.spec import FieldSpec
+from raygrad.storage import Listing
 from raygrad.table import hive, schema
 
 Sections = dict[str, Any]
@@ -82,20 +85,30 @@ def limit_faults(sections: Sections, output: str | None, limit: int | None) -> I
 
 def overlap_faults(groups: Mapping[int, Group], output: str | None) -> Iterator[Fault]:
     """A file that two sources put into one partition, and sources that hold the table itself."""
-    first: dict[tuple[str, str], int] = {}
     table = storage.absolute(output) if output else None
     for index, group in groups.items():
         place = f"sources[{index}].path"
-        uris = [file.uri for file in group.files]
-        twice = [uri for uri in uris if (group.partition, uri) in first]
+        twice = [
+            (np.flatnonzero(here)[0], other)
+            for other, before in groups.items()
+            if other < index and before.partition == group.partition
+            if (here := before.files.positions(group.files.uris) >= 0).any()
+        ]
         if twice:
-            other = first[group.partition, twice[0]]
-            message = f"{twice[0]} is in sources[{other}], too; its rows would be scored twice"
+            first, other = min(twice)
+            uri = group.files[first].uri
+            message = f"{uri} is in sources[{other}], too; its rows would be scored twice"
             yield Fault(place, message)
-        first |= {(group.partition, uri): index for uri in uris if uri not in twice}
-        own = [uri for uri in uris if table and storage.within(uri, table)]
-        if own:
-            yield Fault(place, f"{own[0]} lies in the output; keep sources and table apart")
+        if table and len(own := group.files.filter(_within(group.files.uris, table))):
+            message = f"{own[0].uri} lies in the output; keep sources and table apart"
+            yield Fault(place, message)
+
+
+def _within(uris: pa.ChunkedArray, folder: str) -> np.ndarray[Any, Any]:
+    """:func:`raygrad.storage.within` of many."""
+    below = pc.starts_with(uris, f"{folder.rstrip('/')}/")
+    inside: np.ndarray[Any, Any] = pc.or_(below, pc.equal(uris, folder)).to_numpy()
+    return inside
 
 
 def list_source(
@@ -106,7 +119,7 @@ def list_source(
         known = ", ".join(SOURCES)
         faults.append(Fault(f"{place}.format", f'got "{source.format}"; use {known}'))
         return None
-    files = []
+    listed: list[Listing] = []
     missing: list[str] = []
     for path in source.path:
         try:
@@ -118,13 +131,14 @@ def list_source(
             message = f"{path} can't be listed: {type(error).__name__}: {error}"
             faults.append(Fault(f"{place}.path", message))
         else:
-            files += found
+            listed.append(found)
             missing += nowhere
     faults += [Fault(f"{place}.path", f"nothing is at {path}") for path in missing[:MOST_MISSING]]
     if len(missing) > MOST_MISSING:
         rest = f"nothing is at {len(missing) - MOST_MISSING:,} other paths either"
         faults.append(Fault(f"{place}.path", rest))
-    if not files:
+    files = Listing.union(listed)
+    if not len(files):
         return None
     for file in files:
         try:
@@ -135,7 +149,7 @@ def list_source(
             return None
         if any(rows != 0 for rows in description.pieces):
             break
-    group = Group(source.format, hive.folder(source.constants), sorted(set(files)))
+    group = Group(source.format, hive.folder(source.constants), files)
     return group, description
 
 

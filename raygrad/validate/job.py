@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
-from raygrad.plan import Group, Unit
+from raygrad.plan import Group, Units
 from raygrad.spec import JobSpec
 
 
@@ -20,9 +23,9 @@ class Job:
         kept: The passed-through columns.
         identity: What the table's rows have in common.
         groups: The listed files by partition.
-        units: The whole plan: what the table has, and what this run would add.
-        fresh: Those of the units that the table doesn't have yet.
-        done: Names of the units' files that the table has.
+        known: The units of the table's plan.
+        fresh: Those that this run would add to it.
+        done: Which of the known units have their file, shape (len(known),).
         changed: Files whose rows are all scored, and which have changed since; their rows in the
             table are those of before.
         model: In eval mode, frozen.
@@ -35,20 +38,31 @@ class Job:
     kept: tuple[pa.Field, ...]
     identity: dict[str, Any]
     groups: tuple[Group, ...]
-    units: tuple[Unit, ...]
-    fresh: tuple[Unit, ...]
-    done: frozenset[str]
+    known: Units
+    fresh: Units
+    done: np.ndarray[Any, Any]
     changed: tuple[str, ...]
     model: torch.nn.Module
     check: float | None = None
     retried: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def open(self) -> list[Unit]:
+    @cached_property
+    def units(self) -> Units:
+        """The whole plan."""
+        return self.known + self.fresh if len(self.fresh) else self.known
+
+    @cached_property
+    def open(self) -> Units:
         """The units that are still to be scored."""
-        return [unit for unit in self.units if unit.path not in self.done]
+        return self.known.filter(~self.done) + self.fresh
+
+    @cached_property
+    def again(self) -> Units:
+        """The units whose errors are tried again."""
+        names = pa.array(list(self.retried), pa.string())
+        return self.units.filter(pc.is_in(self.units.paths, value_set=names).to_numpy())
 
     @property
-    def to_score(self) -> list[Unit]:
-        """The units that this run scores: the open ones, then those whose errors it tries again."""
-        return [*self.open, *(unit for unit in self.units if unit.path in self.retried)]
+    def to_score(self) -> Units:
+        """The units that this run scores: the open ones, then those that are scored again."""
+        return self.open + self.again if self.retried else self.open

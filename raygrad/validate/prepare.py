@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from raygrad import models, plan, storage
 from raygrad.errors import Fault, SpecError
-from raygrad.plan import Group
+from raygrad.plan import Group, Units
 from raygrad.scorer import raw_columns
 from raygrad.spec import AUTO, JobSpec, load
 from raygrad.table import identity, layout, retry, schema
@@ -75,36 +75,28 @@ def prepare(
     kept = tuple(columns.field(name) for name in spec.keep)
     table_identity = _identity(spec, models.fingerprint(model), limit)
     identity.compare(spec.output, table_identity)
-    known = plan.load(spec.output)
-    added = [] if known and limit is not None else plan.new_files(known, listed)
-    generation = 1 + max((unit.generation for unit in known), default=-1)
-    fresh = plan.make(
-        added,
-        spec.rows_per_file,
-        columns=pa.schema([columns.field(name) for name in raw_columns(spec)]),
-        generation=generation,
-        limit=limit,
-    )
-    done = frozenset(layout.published(spec.output))
-    finished = [unit for unit in known if unit.path in done]
-    changed = [u for u, what in plan.changed_files(finished, listed).items() if "changed" in what]
+    read = pa.schema([columns.field(name) for name in raw_columns(spec)])
+    known, fresh = _planned(spec, listed, read, limit)
+    done = known.are_among(layout.published(spec.output))
+    changes = plan.changed_files(known, listed)
+    stale = plan.concerning(known.filter(done & known.read_from(changes)), changes)
     job = Job(
         spec,
         kept,
         table_identity,
         tuple(listed),
-        (*known, *fresh),
-        tuple(fresh),
+        known,
+        fresh,
         done,
-        tuple(changed),
+        tuple(uri for uri, what in stale.items() if "changed" in what),
         model,
-        retried=retry.with_errors(spec.output, [u.path for u in finished]) if retry_errors else {},
+        retried=retry.with_errors(spec.output, known.filter(done)) if retry_errors else {},
     )
-    plan.refuse_changes(job.open, listed)
+    plan.refuse_changes(job.open, changes)
     if retry_errors:
         cure = "restore them, or run without --retry-errors: the table keeps the rows of before"
-        plan.refuse_changes(job.to_score, listed, cure)
-    return replace(job, check=try_a_few_rows(job, path)) if job.to_score else job
+        plan.refuse_changes(job.again, changes, cure)
+    return replace(job, check=try_a_few_rows(job, path)) if len(job.to_score) else job
 
 
 def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: str) -> JobSpec:
@@ -131,6 +123,19 @@ def _resolved(spec: JobSpec, groups: Sequence[Group], output: str | None, path: 
     if faults:
         raise SpecError(faults, path)
     return spec.model_copy(update={"input": fields})
+
+
+def _planned(
+    spec: JobSpec, groups: Sequence[Group], columns: pa.Schema, limit: int | None
+) -> tuple[Units, Units]:
+    """The units of the table's plan, and those that new files make."""
+    known = plan.load(spec.output, [group.files for group in groups])
+    added = [] if len(known) and limit is not None else plan.new_files(known, groups)
+    generation = known[-1].generation + 1 if len(known) else 0
+    fresh = plan.make(
+        added, spec.rows_per_file, columns=columns, generation=generation, limit=limit
+    )
+    return known, fresh
 
 
 def _identity(spec: JobSpec, fingerprint: str, limit: int | None) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import time
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from raygrad import plan
 from raygrad.persample.explanation import Explanation
+from raygrad.plan import Group, Units
 from raygrad.scorer import Scorer, decode_batch, raw_columns
 from raygrad.sources import batches
 from raygrad.spec import AUTO
@@ -82,16 +84,9 @@ def report(job: Job, rows: int) -> Report:
                 tables.append(scores)
                 if spec.label is not None:
                     right += _right(batch[spec.label], scores["prediction"])
-        files = {file.uri for file in group.files}
         accuracy = sum(right) / len(right) if right else None
-        counts = [
-            segment.rows
-            for unit in job.units
-            for segment in unit.segments
-            if unit.partition == group.partition and segment.uri in files
-        ]
-        counted = None if None in counts else sum(filter(None, counts))
-        sources.append(SourceReport(group.partition, len(files), counted, accuracy))
+        counted = _planned(group, job.units)
+        sources.append(SourceReport(group.partition, len(group.files), counted, accuracy))
     table = pa.concat_tables(tables) if tables else scorer.schema.empty_table()
     parameters = sum(parameter.numel() for parameter in job.model.parameters())
     rate = timed / seconds if seconds else 0.0
@@ -102,6 +97,14 @@ def _explain(scorer: Scorer, batch: pa.Table) -> Explanation | None:
     """Of a batch that can be scored; it is scored twice, since the first time is slower."""
     scores = scorer.score(batch)
     return scorer.explain(batch) if scores["error_stage"].null_count == len(batch) else None
+
+
+def _planned(group: Group, units: Units) -> int | None:
+    """How many rows a plan has of a source's files; None where they can't be counted beforehand."""
+    segments = units.segments
+    here = pc.equal(segments["partition"], group.partition).to_numpy()
+    rows = segments["rows"].filter(here & (group.files.positions(segments["uri"]) >= 0))
+    return None if rows.null_count else pc.sum(rows).as_py() or 0
 
 
 def _right(labels: pa.ChunkedArray, predictions: pa.ChunkedArray) -> list[bool]:

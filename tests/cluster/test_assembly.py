@@ -6,17 +6,16 @@ import pyarrow as pa
 import pytest
 
 from raygrad.cluster.assembly import Assembly
-from raygrad.plan import Unit
-from raygrad.sources import Segment
 
 
-def unit(number: int, rows: int | None) -> Unit:
-    return Unit(0, number, "", (Segment("parquet", "a", 0, "", 0, rows),))
+def assembly_of(*rows: int | None) -> Assembly:
+    """One for units of so many rows."""
+    return Assembly(pa.chunked_array([rows], pa.int64()))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_batches_come_in_any_order(order):
-    assembly = Assembly([unit(0, 5)])
+    assembly = assembly_of(5)
     batches = {0: [0, 1], 1: [2, 3], 2: [4]}
     results = [assembly.add(0, 2 * b, pa.table({"row": batches[b]})) for b in order]
     assert results[:2] == [None, None]
@@ -24,7 +23,7 @@ def test_batches_come_in_any_order(order):
 
 
 def test_a_batch_that_comes_twice_counts_once():
-    assembly = Assembly([unit(0, 4)])
+    assembly = assembly_of(4)
     part = pa.table({"row": [0, 1]})
     assert assembly.add(0, 0, part) is None
     assert assembly.add(0, 0, part) is None
@@ -32,7 +31,7 @@ def test_a_batch_that_comes_twice_counts_once():
 
 
 def test_units_are_kept_apart():
-    assembly = Assembly([unit(0, 2), unit(1, 1)])
+    assembly = assembly_of(2, 1)
     assert assembly.add(0, 0, pa.table({"row": [0]})) is None
     assert assembly.add(1, 0, pa.table({"row": [7]}))["row"].to_pylist() == [7]
     assert assembly.add(0, 1, pa.table({"row": [1]}))["row"].to_pylist() == [0, 1]
@@ -40,7 +39,7 @@ def test_units_are_kept_apart():
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_an_open_ended_unit_is_whole_when_the_total_of_its_last_batch_is_there(order):
-    assembly = Assembly([unit(0, None)])
+    assembly = assembly_of(None)
     batches = {0: ([0, 1], None), 1: ([2, 3], None), 2: ([4], 5)}
     results = []
     for b in order:
@@ -51,7 +50,7 @@ def test_an_open_ended_unit_is_whole_when_the_total_of_its_last_batch_is_there(o
 
 
 def test_a_retried_reader_changes_nothing():
-    assembly = Assembly([unit(0, None)])
+    assembly = assembly_of(None)
     first, last = pa.table({"row": [0, 1]}), pa.table({"row": [2]})
     assert assembly.add(0, 2, last, 3) is None
     assert assembly.add(0, 2, last, 3) is None
@@ -59,11 +58,11 @@ def test_a_retried_reader_changes_nothing():
 
 
 def test_an_archive_without_rows_is_whole_at_once():
-    assembly = Assembly([unit(0, None)])
+    assembly = assembly_of(None)
     assert len(assembly.add(0, 0, pa.table({"row": []}), 0)) == 0
 
 
 def test_the_plan_is_believed_where_it_counted():
     """A file that has become shorter is no whole unit, though the reader came to its end."""
-    assembly = Assembly([unit(0, 4)])
+    assembly = assembly_of(4)
     assert assembly.add(0, 0, pa.table({"row": [0, 1]}), 2) is None

@@ -114,7 +114,7 @@ def test_the_next_night_adds_only_what_is_new(at_work):
         file = os.path.join(layout.scores(job.spec.output), unit.path)
         os.makedirs(os.path.dirname(file), exist_ok=True)
         shutil.copy("incoming/2026-11-24/part-00.parquet", file)
-    assert prepare(path).open == []
+    assert len(prepare(path).open) == 0
     workplaces.arrive("2026-11-25")
     (unit,) = prepare(path).open
     assert unit.path == "camera=front/0001-000000.parquet"

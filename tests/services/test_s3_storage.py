@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from seaweed import BUCKET, READER
 from raygrad import storage
 from raygrad.errors import StorageError
 from raygrad.storage import retries
+from raygrad.storage.location import resolve
 
 MIB = 1 << 20
 
@@ -36,12 +38,22 @@ def test_a_published_file_is_listed_and_read(folder):
     assert storage.publish(f"{folder}/a b/é=1/x.p", b"0123456789", f"{folder}/tmp")
     (file,) = storage.list_files(folder, (".p",))
     assert (file.uri, file.size) == (f"{folder}/a b/é=1/x.p", 10)
-    assert storage.list_files(f"{folder}/*/*/*.p") == [file]
+    assert list(storage.list_files(f"{folder}/*/*/*.p")) == [file]
     assert storage.read_bytes(file.uri) == b"0123456789"
     with storage.open_read(file.uri) as stream:
         stream.seek(-3, io.SEEK_END)
         assert stream.read() == b"789"
-    assert storage.sizes_below(folder) == {"a b/é=1/x.p": 10}
+    assert list(storage.each_below(folder)) == [("a b/é=1/x.p", 10, "")]
+
+
+def test_a_folder_of_several_pages_is_listed_whole(folder):
+    """A page has 1,000 files."""
+    names = [f"{number // 700}/{number:04d}.p" for number in range(2100)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: storage.publish(f"{folder}/{name}", b"1", ""), names))
+    assert [file.uri for file in storage.list_files(folder)] == [f"{folder}/{n}" for n in names]
+    assert storage.names_below(folder) == set(names)
+    assert not resolve(folder)[0].dircache, "nothing of it is kept in memory"
 
 
 def test_the_second_to_publish_a_name_changes_nothing(folder):

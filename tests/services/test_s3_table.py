@@ -8,7 +8,7 @@ import pytest
 from seaweed import BUCKET
 
 from raygrad import plan, storage
-from raygrad.plan import Unit
+from raygrad.plan import Unit, Units
 from raygrad.sources import Segment
 from raygrad.table import identity, lease, schema, swap
 from raygrad.table.export import Exported, export
@@ -28,7 +28,9 @@ def root(as_admin) -> str:
 @pytest.fixture
 def unit(root) -> Unit:
     """A table's only one, of three rows, of which two failed."""
-    (made,) = plan.save(root, [Unit(0, 0, "set=a", (Segment("parquet", "/a", 1, "1", 0, 3),))])
+    (made,) = plan.save(
+        root, Units.of([Unit(0, 0, "set=a", (Segment("parquet", "/a", 1, "1", 0, 3),))])
+    )
     identity.claim(root, METADATA["identity"])
     assert publish_unit(root, made.path, rows(0, 2), METADATA)
     return made

@@ -134,5 +134,5 @@ def test_paths_globs_folders_and_lists_name_the_same_files(tmp_path, format):
 def test_the_plan_counts_rows_or_says_that_it_can_not(tmp_path, format):
     WRITERS[format].write(tmp_path, PIXELS)
     group = Group(format, "", storage.list_files(str(tmp_path)))
-    rows, uncounted = plan.count_rows(plan.make([group], 100))
+    rows, uncounted = plan.make([group], 100).count_rows()
     assert (rows, uncounted) == ((7, 0) if WRITERS[format].counted else (0, 1))

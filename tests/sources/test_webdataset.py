@@ -146,7 +146,7 @@ def test_a_unit_is_an_archive_of_unknown_length(tmp_path):
     units = plan.make([group], rows_per_file=1)
     assert [unit.rows for unit in units] == [None, None]
     root = str(tmp_path / "table")
-    assert plan.save(root, units) == units == plan.load(root)
+    assert list(plan.save(root, units)) == list(units) == list(plan.load(root))
 
 
 def test_only_the_first_archive_is_opened_to_plan(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from raygrad import plan, storage
 from raygrad.confidence import CONFIDENCE
-from raygrad.plan import Group, Unit
+from raygrad.plan import Group, Units
 from raygrad.table import identity, schema
 from raygrad.table.publish import publish_unit
 
@@ -21,7 +21,7 @@ class SmallTable:
     """Where it is, and its units, of 3 and 2 rows."""
 
     root: str
-    units: list[Unit]
+    units: Units
 
     def rows(self, index: int, failed: tuple[int, ...] = ()) -> pa.Table:
         """The rows of a unit as a scorer gives them."""
@@ -58,7 +58,7 @@ def small_table(tmp_path, write_parquet) -> SmallTable:
         write_parquet(tmp_path / "a.parquet", {"x": [1, 2, 3]}),
         write_parquet(tmp_path / "b.parquet", {"x": [4, 5]}),
     ]
-    files = [storage.list_files(path)[0] for path in paths]
+    files = storage.Listing.of(storage.list_files(path)[0] for path in paths)
     units = plan.save(root, plan.make([Group("parquet", "set=a", files)], 2))
     identity.claim(root, IDENTITY)
     return SmallTable(root, units)

@@ -42,7 +42,7 @@ def failed_rows(table) -> list[int]:
 
 def test_units_with_errors_are_found_by_their_footers(with_two_errors):
     paths = [unit.path for unit in with_two_errors.units]
-    assert with_errors(with_two_errors.root, paths) == {paths[0]: 2}
+    assert with_errors(with_two_errors.root, with_two_errors.units) == {paths[0]: 2}
 
 
 def test_a_recovered_unit_is_that_of_a_run_without_faults(with_two_errors, tmp_path):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raygrad import plan
-from raygrad.plan import Unit
+from raygrad.plan import Unit, Units
 from raygrad.sources import Segment
 from raygrad.storage import StoredFile
 from raygrad.table import identity
@@ -202,7 +202,7 @@ def archives(tmp_path, small_table):
         for number, file in enumerate(files)
     ]
     root = str(tmp_path / "archives")
-    table = replace(small_table, root=root, units=plan.save(root, units))
+    table = replace(small_table, root=root, units=plan.save(root, Units.of(units)))
     identity.claim(root, small_table_identity(small_table))
 
     def rows(index: int, count: int) -> pa.Table:

@@ -21,7 +21,7 @@ def group(tmp_path, write_parquet):
             column = pa.array(rows, pa.list_(pa.float32()))
             path = tmp_path / f"{name}{index}.parquet"
             listed += storage.list_files(write_parquet(path, {"x": column}, row_group_size))
-        return Group("parquet", "", listed)
+        return Group("parquet", "", storage.Listing.of(listed))
 
     return make
 

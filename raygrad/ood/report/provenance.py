@@ -47,7 +47,7 @@ class Provenance:
 def provenance(rows: Rows) -> Provenance:
     """Reads the footer of the first file, and the runs' summaries."""
     root = _root(rows)
-    sizes = storage.sizes_below(rows.folder)
+    sizes = {file.uri: file.size for file in storage.each_below(rows.folder)}
     spec = rows.footer.get("spec")
     return Provenance(
         root,

@@ -1,4 +1,4 @@
-"""A run of rows of one file, the piece that units are made of."""
+"""What a file holds, and how a source says that a row can't be read."""
 
 from typing import NamedTuple
 
@@ -9,26 +9,6 @@ READ_ERROR = "(read error)"
 
 READ_ERROR_TYPE = pa.struct([("type", pa.string()), ("message", pa.string())])
 """A class of :mod:`raygrad.errors` by its name, and the error's message."""
-
-
-class Segment(NamedTuple):
-    """Rows ``first_row`` to ``first_row + rows`` of a file.
-
-    An open-ended segment has None for ``rows``: it goes to the file's end, wherever that is.
-    """
-
-    format: str
-    uri: str
-    size: int
-    version: str
-    first_row: int
-    rows: int | None
-
-    @property
-    def end(self) -> int:
-        """The row after the last one, of a segment that isn't open-ended."""
-        assert self.rows is not None
-        return self.first_row + self.rows
 
 
 class Description(NamedTuple):

@@ -1,5 +1,6 @@
 """The plan: units of whole row groups, frozen at first writing, extended by new files only."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -7,9 +8,9 @@ import pytest
 
 from raygrad import plan, storage
 from raygrad.errors import PlanError, SpecError
-from raygrad.plan import Group, Unit
+from raygrad.plan import Group, Unit, Units
 from raygrad.sources import Segment
-from raygrad.storage import StoredFile
+from raygrad.storage import Listing, StoredFile
 
 
 @pytest.fixture
@@ -23,12 +24,12 @@ def group(tmp_path, write_parquet):
                 tmp_path / f"{name}{index}.parquet", pa.table({"v": range(count)}), 3
             )
             files += storage.list_files(path)
-        return Group("parquet", partition, files)
+        return Group("parquet", partition, Listing.of(files))
 
     return make
 
 
-def outline(units: list[Unit]) -> list[list[tuple[str, int, int]]]:
+def outline(units: Iterable[Unit]) -> list[list[tuple[str, int, int]]]:
     """For each unit its segments as file name, first row and rows."""
     return [
         [(part.uri.rsplit("/", 1)[1][:-8], part.first_row, part.rows) for part in unit.segments]
@@ -82,12 +83,12 @@ def test_partitions_share_no_unit(group):
 
 
 def test_empty_files_make_no_unit_and_cost_no_row(group):
-    assert plan.make([group(0, 0)], 4) == []
+    assert len(plan.make([group(0, 0)], 4)) == 0
     assert outline(plan.make([group(0, 2, 0, 1, 0)], 10)) == [[("f1", 0, 2), ("f3", 0, 1)]]
 
 
 def test_no_groups_make_no_plan():
-    assert plan.make([], 10) == []
+    assert len(plan.make([], 10)) == 0
 
 
 @pytest.mark.parametrize("limit", range(1, 14))
@@ -113,8 +114,8 @@ def test_a_limit_ends_the_plan_to_the_row(group, limit):
 
 def test_a_trial_opens_no_file_beyond_its_limit(group):
     files = group(4)
-    gone = StoredFile("/nowhere/b.parquet", 1, "1")
-    beyond = files._replace(files=[*files.files, gone])
+    gone = StoredFile("~nowhere/b.parquet", 1, "1")
+    beyond = files._replace(files=Listing.of([*files.files, gone]))
     assert len(plan.make([beyond], 4, limit=3)) == 1
 
 
@@ -135,7 +136,7 @@ def test_all_files_that_are_broken_or_lack_a_column_are_told(tmp_path, write_par
         write_parquet(tmp_path / "d.parquet", {"v": [1], "w": [1]}),
     ]
     (tmp_path / "c.parquet").write_bytes(b"broken")
-    files = [storage.list_files(path)[0] for path in paths]
+    files = Listing.of(storage.list_files(path)[0] for path in paths)
     columns = pa.schema([("v", pa.int64()), ("w", pa.int64())])
     with pytest.raises(SpecError) as caught:
         plan.make([Group("parquet", "", files)], 10, columns=columns)
@@ -183,12 +184,12 @@ def test_a_plan_is_loaded_as_it_was_saved(tmp_path, group):
     ]
     units = plan.make(groups, 4)
     root = str(tmp_path / "table")
-    assert plan.save(root, units) == units
-    assert plan.load(root) == units
+    assert list(plan.save(root, units)) == list(units)
+    assert list(plan.load(root)) == list(units)
 
 
 def test_a_table_without_plan_has_no_units(tmp_path):
-    assert plan.load(str(tmp_path / "nowhere")) == []
+    assert len(plan.load(str(tmp_path / "nowhere"))) == 0
 
 
 def test_a_plan_lies_in_the_table_as_one_file_a_generation(tmp_path, group):
@@ -197,40 +198,40 @@ def test_a_plan_lies_in_the_table_as_one_file_a_generation(tmp_path, group):
     second = plan.save(root, plan.make([group(2, name="g")], 3, generation=1))
     names = storage.names_below(f"{root}/_raygrad")
     assert names == {"plan/0000.parquet", "plan/0001.parquet"}
-    assert plan.load(root) == [*first, *second]
+    assert list(plan.load(root)) == [*first, *second]
 
 
 def test_a_plan_can_lie_in_another_store(tmp_path, group):
     root = f"memory:///plan-{tmp_path.name}"
     units = plan.make([group(4)], 3)
-    assert plan.save(root, units) == units
-    assert plan.load(root) == units
+    assert list(plan.save(root, units)) == list(units)
+    assert list(plan.load(root)) == list(units)
 
 
 def test_the_second_of_two_planners_gets_the_plan_of_the_first(tmp_path, group):
     root, files = str(tmp_path / "table"), group(9)
     first, second = plan.make([files], 3), plan.make([files], 100)
-    assert plan.save(root, first) == first
-    assert plan.save(root, second) == first
-    assert plan.load(root) == first
+    assert plan.save(root, first) is first
+    assert list(plan.save(root, second)) == list(first)
+    assert list(plan.load(root)) == list(first)
 
 
 def test_planners_that_race_all_get_one_plan(tmp_path, group):
     root, files = str(tmp_path / "table"), group(9, 5)
     plans = [plan.make([files], rows) for rows in range(1, 9)]
     with ThreadPoolExecutor(8) as pool:
-        saved = list(pool.map(lambda units: plan.save(root, units), plans))
-    assert saved[0] in plans
+        saved = list(pool.map(lambda units: list(plan.save(root, units)), plans))
+    assert saved[0] in [list(units) for units in plans]
     assert all(units == saved[0] for units in saved)
-    assert plan.load(root) == saved[0]
+    assert list(plan.load(root)) == saved[0]
 
 
 def test_files_that_no_unit_has_are_new(group):
     old, more = group(4, 5), group(4, 5, 2)
     units = plan.make([old], 100)
     assert plan.new_files(units, [old]) == []
-    assert plan.new_files(units, [more]) == [more._replace(files=more.files[2:])]
-    assert plan.new_files([], [old]) == [old]
+    assert plan.new_files(units, [more]) == [more._replace(files=Listing.of([more.files[2]]))]
+    assert plan.new_files(Units.of([]), [old]) == [old]
 
 
 def test_a_new_generation_leaves_the_old_one_alone(tmp_path, group):
@@ -239,7 +240,7 @@ def test_a_new_generation_leaves_the_old_one_alone(tmp_path, group):
     added = plan.new_files(plan.load(root), [group(4, 5)])
     new = plan.save(root, plan.make(added, 3, generation=1))
     assert outline(new) == [[("f1", 0, 3)], [("f1", 3, 2)]]
-    assert plan.load(root) == [*old, *new]
+    assert list(plan.load(root)) == [*old, *new]
     assert len({unit.path for unit in plan.load(root)}) == 4
 
 
@@ -254,21 +255,23 @@ def test_a_known_file_under_a_new_partition_is_not_lost(group):
 def test_an_empty_file_is_looked_at_again_but_makes_no_unit(group):
     files = group(0, 3)
     units = plan.make([files], 100)
-    assert plan.make(plan.new_files(units, [files]), 100, generation=1) == []
+    assert len(plan.make(plan.new_files(units, [files]), 100, generation=1)) == 0
 
 
 def test_unchanged_sources_are_accepted(group):
     files = group(4, 5)
-    plan.refuse_changes(plan.make([files], 3), [files])
+    units = plan.make([files], 3)
+    assert plan.changed_files(units, [files]) == {}
+    plan.refuse_changes(units, {})
 
 
 def test_every_changed_and_every_vanished_file_is_named_once(group):
     files = group(7, 8, 9)
     units = plan.make([files], 3)
     first, second, third = files.files
-    now = files._replace(files=[first._replace(size=first.size + 1), third])
+    now = files._replace(files=Listing.of([first._replace(size=first.size + 1), third]))
     with pytest.raises(PlanError) as caught:
-        plan.refuse_changes(units, [now])
+        plan.refuse_changes(units, plan.changed_files(units, [now]))
     assert str(caught.value) == (
         "sources are not what the table's plan was made from:\n"
         f"  {first.uri} has changed\n"
@@ -279,11 +282,16 @@ def test_every_changed_and_every_vanished_file_is_named_once(group):
 
 def test_a_file_of_the_same_size_but_another_version_has_changed(group):
     files = group(4)
-    now = files._replace(files=[files.files[0]._replace(version="later")])
+    now = files._replace(files=Listing.of([files.files[0]._replace(version="later")]))
+    units = plan.make([files], 3)
     with pytest.raises(PlanError, match="has changed"):
-        plan.refuse_changes(plan.make([files], 3), [now])
+        plan.refuse_changes(units, plan.changed_files(units, [now]))
 
 
 def test_a_file_whose_units_are_done_may_change(group):
-    files = group(4)
-    plan.refuse_changes([], [files._replace(files=[])])
+    units = plan.make([group(4, 5)], 4)
+    changes = plan.changed_files(units, [])
+    assert list(changes.values()) == ["is gone", "is gone"]
+    plan.refuse_changes(Units.of([]), changes)
+    with pytest.raises(PlanError, match=r":\n  \S*f1.parquet is gone\nrestore"):
+        plan.refuse_changes(Units.of([units[1]]), changes)
