@@ -2,10 +2,13 @@
 
 import importlib
 import inspect
+import pickle
 import subprocess
 import sys
 
 import pytest
+
+from raygrad.spec import JobSpec
 
 NAMES = {
     "raygrad": ["GradientMetricCollector", "__version__", "check", "explain"],
@@ -170,3 +173,33 @@ def test_the_library_loads_torch_but_nothing_of_the_job():
     )
     assert "torch" in loaded
     assert not loaded & {"ray", "pyarrow", "pydantic", "raygrad.spec", "raygrad.table"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["raygrad.cluster.reader", "raygrad.cluster.publisher", "raygrad.spec", "raygrad.table.verify"],
+)
+def test_whoever_only_reads_does_without_torch(module):
+    """Readers are many on a node, and torch costs each 1.1 s and 180 MiB."""
+    assert "torch" not in loaded_by(f"import {module}")
+
+
+def test_a_pickled_spec_is_read_without_torch(tmp_path):
+    spec = {
+        "output": "table",
+        "sources": [{"path": "in", "format": "images"}],
+        "input": {"column": "image", "decode": "image", "shape": [1, 4, 4]},
+        "model": {"factory": "models:net"},
+        "metrics": {"all": ["l1", "max"]},
+        "loss": "target",
+        "label": "label",
+    }
+    file = tmp_path / "spec.pickle"
+    file.write_bytes(pickle.dumps(JobSpec.model_validate(spec)))
+    loaded = loaded_by(
+        "import pickle, raygrad.cluster.reader\n"
+        f"spec = pickle.load(open({str(file)!r}, 'rb'))\n"
+        "assert spec.target == 'label'\n"
+        "assert spec.input[''].shape == [1, 4, 4]"
+    )
+    assert "torch" not in loaded

@@ -1,7 +1,7 @@
 """Publishes whole units in Ray tasks, and notes in the summary what is there."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import ray
@@ -15,7 +15,9 @@ from raygrad.spec import JobSpec
 from raygrad.table.definitions import definitions
 from raygrad.table.publish import non_finite, publish_unit
 from raygrad.table.retry import Replacement, replace_unit
-from raygrad.validate import Job
+
+if TYPE_CHECKING:  # tasks load this file, and not torch with it
+    from raygrad.validate import Job
 
 MOST_UNPUBLISHED = 64
 """Whole units that wait for storage before the driver waits, too."""
@@ -43,7 +45,7 @@ class Publisher:
         summary: Where published rows are counted.
     """
 
-    def __init__(self, job: Job, summary: Summary) -> None:
+    def __init__(self, job: "Job", summary: Summary) -> None:
         remote = ray.remote(num_cpus=0, max_retries=5, retry_exceptions=[OSError])
         self._publish, self._replace = remote(_publish), remote(_replace)
         self._job = job

@@ -3,6 +3,8 @@
 ``CONFIDENCE`` is the table of the columns that every job writes, from logits of shape (N, C).
 ``LAST_LAYER`` is that of the columns more where a job names its ``last_layer``, from the layer's
 input (N, D), the logits and a temperature. All give shape (N,), and say what high values mean.
+
+Nothing here loads torch before it is called: whoever reads a table needs the names alone.
 """
 
 from raygrad.confidence.energy import ENERGY, energy

@@ -1,9 +1,14 @@
 """Free energy."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.score import Score
 from raygrad.directions import IN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def energy(logits: Tensor) -> Tensor:

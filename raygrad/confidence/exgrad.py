@@ -1,10 +1,15 @@
 """ExGrad of the last linear layer in closed form."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.probabilities import log_probabilities
 from raygrad.confidence.score import Score
 from raygrad.directions import OUT
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def exgrad(features: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -1,10 +1,16 @@
 """GEN, the generalized entropy."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.probabilities import log_probabilities
 from raygrad.confidence.score import Score
 from raygrad.directions import OUT
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 GAMMA = 0.1
 CLASSES = 100

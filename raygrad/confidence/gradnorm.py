@@ -1,9 +1,14 @@
 """GradNorm of the last linear layer in closed form, and its two factors."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.score import Score
 from raygrad.directions import IN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def feature_l1(features: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -1,9 +1,14 @@
 """How far the first choice is ahead of the second."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.score import Score
 from raygrad.directions import IN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def margin(logits: Tensor) -> Tensor:

@@ -1,9 +1,14 @@
 """The largest logit."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.score import Score
 from raygrad.directions import IN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def max_logit(logits: Tensor) -> Tensor:

@@ -1,9 +1,14 @@
 """Maximum softmax probability."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.confidence.score import Score
 from raygrad.directions import IN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def msp(logits: Tensor) -> Tensor:

@@ -1,7 +1,11 @@
 """The softmax and its complement, both with all their digits."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def log_probabilities(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -16,6 +20,8 @@ def log_probabilities(logits: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors of the shape and dtype of the logits.
     """
+    import torch
+
     p = logits.log_softmax(1)
     top = logits.argmax(1, keepdim=True) == torch.arange(logits.shape[1], device=logits.device)
     others = p.masked_fill(top, float("-inf")).logsumexp(1, keepdim=True)

@@ -1,9 +1,13 @@
 """What is done on the device, since small values travel faster: rescale, normalise, cast."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.spec import FieldSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def to_model(values: Tensor, field: FieldSpec) -> Tensor:
@@ -16,6 +20,8 @@ def to_model(values: Tensor, field: FieldSpec) -> Tensor:
     Returns:
         Shape (N, *shape).
     """
+    import torch  # which the tasks that decode do without
+
     rescale = field.rescale
     if rescale is None and field.decode == "image":
         rescale = 1 / 255

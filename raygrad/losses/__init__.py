@@ -1,6 +1,7 @@
 """Losses from logits, one a sample, whose gradients keep their digits for confident samples.
 
-``LOSSES`` is the table that specs name them by.
+``LOSSES`` is the table that specs name them by. Nothing here loads torch before it is called:
+whoever reads a spec needs the names alone.
 """
 
 from raygrad.losses.confounding import CONFOUNDING, confounding_label_cross_entropy

@@ -1,10 +1,14 @@
 """All classes at once as the label."""
 
-import torch.nn.functional as F
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.losses.cross_entropy import require_logits
 from raygrad.losses.loss import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def confounding_label_cross_entropy(logits: Tensor) -> Tensor:
@@ -25,6 +29,8 @@ def confounding_label_cross_entropy(logits: Tensor) -> Tensor:
     Raises:
         ValueError: If the logits have another shape.
     """
+    import torch.nn.functional as F
+
     require_logits(logits)
     return -F.logsigmoid(logits).sum(1)
 

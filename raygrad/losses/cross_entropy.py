@@ -1,8 +1,11 @@
 """Cross entropy against a label a sample, which other losses are made of."""
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def require_logits(logits: Tensor) -> None:
@@ -34,6 +37,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     Raises:
         ValueError: If the shapes are others.
     """
+    import torch
+    import torch.nn.functional as F
+
     require_logits(logits)
     if labels.shape != logits.shape[:1]:
         raise ValueError(

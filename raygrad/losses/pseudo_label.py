@@ -1,10 +1,15 @@
 """The model's own prediction as the label."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.directions import OUT
 from raygrad.losses.cross_entropy import cross_entropy, require_logits
 from raygrad.losses.loss import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def pseudo_label_cross_entropy(logits: Tensor) -> Tensor:

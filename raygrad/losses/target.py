@@ -1,9 +1,14 @@
 """A given label."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.losses.cross_entropy import cross_entropy
 from raygrad.losses.loss import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def target_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

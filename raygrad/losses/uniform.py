@@ -1,10 +1,15 @@
 """The uniform distribution as the label."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from raygrad.directions import IN
 from raygrad.losses.cross_entropy import require_logits
 from raygrad.losses.loss import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def uniform_cross_entropy(logits: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The faults of what is differentiated: the loss, the targets and the last layer."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,10 +34,16 @@ def loss_faults(sections: Mapping[str, Any]) -> Iterator[Fault]:
     try:
         inspect.signature(function).bind(*places, **loss.arguments)
     except TypeError as error:
-        takes = f"{loss.name}{inspect.signature(function)}"
-        yield Fault("loss.arguments", f"{error}; the loss is {takes}")
+        yield Fault("loss.arguments", f"{error}; the loss is {loss.name}{_arguments(function)}")
     except ValueError:  # it has no signature that could be known; calling it will tell
         return
+
+
+def _arguments(function: Callable[..., Any]) -> str:
+    """What a function takes, without the types."""
+    signature = inspect.signature(function)
+    plain = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=signature.empty))
 
 
 def model_faults(model: torch.nn.Module, sections: Mapping[str, Any]) -> Iterator[Fault]:

@@ -50,7 +50,7 @@ def test_a_loss_that_needs_labels_needs_their_column():
         (
             loss("uniform", arguments={"gamma": 2}),
             "loss.arguments: got an unexpected keyword argument 'gamma'; the loss is "
-            "uniform(logits: torch.Tensor) -> torch.Tensor",
+            "uniform(logits)",
         ),
         (loss("no_such_module:f"), 'loss: no module "no_such_module" in'),
         (loss("math:nope"), 'loss: module math has no "nope"'),
