@@ -151,6 +151,8 @@ def _pages(uri: str, filesystem: Any, path: str) -> Iterator[tuple[str, dict[str
     while True:
         page = repeated(uri, partial(filesystem.call_s3, "list_objects_v2", **wanted))
         for entry in page.get("Contents", ()):
+            if entry["Key"].endswith("/"):  # a folder's marker, as consoles make them
+                continue
             yield f"{bucket}/{entry['Key']}", {"size": entry["Size"], "ETag": entry["ETag"]}
         if not page.get("IsTruncated"):
             return

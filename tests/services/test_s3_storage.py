@@ -56,6 +56,18 @@ def test_a_folder_of_several_pages_is_listed_whole(folder):
     assert not resolve(folder)[0].dircache, "nothing of it is kept in memory"
 
 
+def test_a_folders_marker_is_no_file(folder):
+    """Consoles make one, an empty object with a slash at its end, for each folder."""
+    filesystem, path = resolve(folder)
+    for key in ("", "sub/"):
+        bucket, prefix, _ = filesystem.split_path(path)
+        filesystem.call_s3("put_object", Bucket=bucket, Key=f"{prefix}/{key}", Body=b"")
+    assert not storage.taken(folder)
+    assert storage.names_below(folder) == set()
+    assert storage.publish(f"{folder}/sub/a.p", b"1", "")
+    assert [file.uri for file in storage.list_files(folder)] == [f"{folder}/sub/a.p"]
+
+
 def test_the_second_to_publish_a_name_changes_nothing(folder):
     assert storage.publish(f"{folder}/a", b"first", "") is True
     version = storage.list_files(f"{folder}/a")
