@@ -19,8 +19,8 @@ from raygrad.table.retry import Replacement, replace_unit
 if TYPE_CHECKING:  # tasks load this file, and not torch with it
     from raygrad.validate import Job
 
-MOST_UNPUBLISHED = 64
-"""Whole units that wait for storage before the driver waits, too."""
+MOST_UNPUBLISHED = 16
+"""Whole units that wait for storage before the driver waits, too; each has a process of its own."""
 
 log = logging.getLogger("raygrad.run")
 
