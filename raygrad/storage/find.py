@@ -74,7 +74,6 @@ def each_below(
         found = _walk(path, suffixes, hidden=True) if os.path.isdir(path) else ()
         sizes = ((file, _on_disk(file).size if with_sizes else 0) for file in found)
     else:
-        filesystem.invalidate_cache()
         listed = _in_store(uri, filesystem, path, suffixes)
         sizes = ((name, int(info["size"] or 0)) for name, info in listed)
     for name, size in sizes:
@@ -153,11 +152,16 @@ def _on_disk(path: str) -> StoredFile:
 def _in_store(
     uri: str, filesystem: Any, path: str, suffixes: tuple[str, ...]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The files below a folder of a store, in the words of fsspec."""
+    """The files below a folder of a store, in the words of fsspec.
+
+    Other stores than S3 are listed at once, which takes some kilobyte a file for that time.
+    """
     if is_s3(filesystem):
         found = _pages(uri, filesystem, path)
     else:
+        filesystem.invalidate_cache()
         listed = repeated(uri, lambda: filesystem.find(path, detail=True))
+        filesystem.invalidate_cache()  # which may hold as much again
         found = ((name, info) for name, info in listed.items() if info["type"] != "directory")
     for name, info in found:
         if name.lower().endswith(suffixes):
