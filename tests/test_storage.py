@@ -7,6 +7,7 @@ import time
 import uuid
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from raygrad import storage
 
@@ -76,6 +77,32 @@ def test_a_glob_is_followed(tmp_path):
     touch(tmp_path, "a-1.p", "a-2.p", "b-1.p", "c/a-3.p")
     assert names(tmp_path, str(tmp_path / "a-*.p")) == ["a-1.p", "a-2.p"]
     assert names(tmp_path, str(tmp_path / "**/a-[13].p")) == ["a-1.p", "c/a-3.p"]
+
+
+GLOBS = ["*", "a?", "*/*.p", "**/*.p", "**", "[ab]1/*", "a1/**/x.p", "*/c/*", "l*", "[!a]*"]
+
+
+@pytest.mark.parametrize("glob", GLOBS)
+def test_a_glob_stands_for_the_files_that_fsspec_finds(tmp_path, glob):
+    touch(tmp_path, "a1/x.p", "a1/c/x.p", "b1/.h.p", "b1/_d/x.p", "a2", "é.p", "a[1].p")
+    (tmp_path / "link.p").symlink_to(tmp_path / "a2")
+    (tmp_path / "linked").symlink_to(tmp_path / "a1")
+    found = LocalFileSystem().glob(f"{tmp_path}/{glob}", detail=True)
+    expected = {
+        name: (info["size"], str(info["mtime"]))
+        for name, info in found.items()
+        if not os.path.isdir(name)
+    }
+    listed = storage.list_files(f"{tmp_path}/{glob}")
+    assert {file.uri: (file.size, file.version) for file in listed} == expected
+
+
+def test_a_glob_follows_no_linked_folder(tmp_path):
+    touch(tmp_path, "a/x.p")
+    (tmp_path / "linked").symlink_to(tmp_path / "a")
+    assert names(tmp_path, str(tmp_path / "*/x.p")) == ["a/x.p"]
+    with pytest.raises(FileNotFoundError):
+        storage.list_files(f"{tmp_path}/l*/*")
 
 
 def test_a_glob_leaves_folders_out(tmp_path):

@@ -7,6 +7,7 @@ number, is the same in every run.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,10 +85,10 @@ def score_units(
 def _blocks(units: Units) -> list[pa.Table]:
     """Some units each, with their numbers."""
     size = math.ceil(len(units) / MOST_INPUT_BLOCKS)
+    bounds = [*range(0, len(units), size), len(units)]
     return [
-        pa.table({"unit": np.arange(first, first + len(some)), "segments": some})
-        for first in range(0, len(units), size)
-        for some in [units.nested(first, min(first + size, len(units)))]
+        pa.table({"unit": np.arange(first, last), "segments": units.nested(first, last)})
+        for first, last in pairwise(bounds)
     ]
 
 

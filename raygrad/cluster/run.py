@@ -106,10 +106,9 @@ def _planned(job: Job) -> Job:
     if not len(job.fresh):
         return job
     saved = plan.save(job.spec.output, job.fresh)
-    done = np.zeros(len(saved), bool)
-    if saved is not job.fresh:
-        done = saved.are_among(layout.published(job.spec.output))
-    return replace(job, known=job.known + saved, fresh=Units.of([]), done=np.append(job.done, done))
+    published = () if saved is job.fresh else layout.published(job.spec.output)
+    done = np.append(job.done, saved.are_among(published))
+    return replace(job, known=job.known + saved, fresh=Units.of([]), done=done)
 
 
 def _settled(job: Job, options: Options) -> Job:

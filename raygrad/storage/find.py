@@ -1,13 +1,19 @@
 """What files are there."""
 
 import os
+import re
+import stat
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
+from fsspec.utils import glob_translate
+
 from raygrad.storage.listing import Listing, StoredFile
 from raygrad.storage.location import is_local, is_s3, resolve, uri_of
 from raygrad.storage.retries import repeated
+
+_MAGIC = re.compile(r"[*?[]")
 
 HIDDEN = (".", "_")
 """What the names of files begin with that are no data, for Spark and Hive too."""
@@ -66,9 +72,8 @@ def each_below(
     skipped = len(path.rstrip("/")) + 1
     if is_local(uri):
         found = _walk(path, suffixes, hidden=True) if os.path.isdir(path) else ()
-        sizes = ((entry.path, _size(entry) if with_sizes else 0) for entry in found)
+        sizes = ((file, _on_disk(file).size if with_sizes else 0) for file in found)
     else:
-        filesystem.invalidate_cache()
         listed = _in_store(uri, filesystem, path, suffixes)
         sizes = ((name, int(info["size"] or 0)) for name, info in listed)
     for name, size in sizes:
@@ -85,10 +90,12 @@ def _matching(pattern: str, suffixes: tuple[str, ...]) -> Iterator[StoredFile]:
     if is_local(pattern):
         path = os.path.normpath(path)
         if os.path.isdir(path):
-            for entry in _walk(path, suffixes):
-                modified = entry.stat(follow_symlinks=False).st_mtime
-                yield StoredFile(entry.path, _size(entry), str(modified))
-            return
+            yield from map(_on_disk, _walk(path, suffixes))
+        elif os.path.exists(path) or not _MAGIC.search(path):
+            yield _on_disk(path)
+        else:
+            yield from map(_on_disk, _globbed(path))
+        return
     found = repeated(pattern, lambda: _of_name(filesystem, path))
     if found is None:
         for name, info in _in_store(pattern, filesystem, path, suffixes):
@@ -96,21 +103,19 @@ def _matching(pattern: str, suffixes: tuple[str, ...]) -> Iterator[StoredFile]:
                 yield _stored(uri_of(filesystem, name), info)
         return
     for name, info in found.items():
-        if info["type"] != "directory" and not (info.get("islink") and filesystem.isdir(name)):
+        if info["type"] != "directory":
             yield _stored(uri_of(filesystem, name), info)
 
 
 def _of_name(filesystem: Any, path: str) -> dict[str, Any] | None:
     """The files of this name, or of a glob, in the words of fsspec; None if it is a folder."""
-    if any(character in path for character in "*?[") and not filesystem.exists(path):
+    if _MAGIC.search(path) and not filesystem.exists(path):
         return cast(dict[str, Any], filesystem.glob(path, detail=True))
     info = filesystem.info(path)  # not isdir, for which s3fs lists and keeps all that is in it
     return None if info["type"] == "directory" else {path: info}
 
 
-def _walk(
-    folder: str, suffixes: tuple[str, ...], *, hidden: bool = False
-) -> Iterator[os.DirEntry[str]]:
+def _walk(folder: str, suffixes: tuple[str, ...], *, hidden: bool = False) -> Iterator[str]:
     """The files below a local folder, as fsspec lists them, in half of its time."""
     folders = [folder]
     while folders:
@@ -121,23 +126,42 @@ def _walk(
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 elif entry.name.lower().endswith(suffixes) and not entry.is_dir():
-                    yield entry
+                    yield entry.path
 
 
-def _size(entry: os.DirEntry[str]) -> int:
-    """That of what a link points at."""
-    linked = entry.is_symlink() and os.path.exists(entry.path)
-    return entry.stat(follow_symlinks=linked).st_size
+def _globbed(path: str) -> Iterator[str]:
+    """The files of a local glob, as fsspec finds them, but for its 0.9 KB a file.
+
+    Folders that can't be read are passed over, as shells do.
+    """
+    matches = re.compile(glob_translate(path)).match
+    fixed = _MAGIC.split(path)[0]
+    for folder, folders, names in os.walk(fixed[: fixed.rindex("/") + 1]):
+        if "**" not in path and folder.rstrip("/").count("/") + 1 == path.count("/"):
+            folders.clear()
+        yield from filter(matches, (os.path.join(folder, name) for name in names))
+
+
+def _on_disk(path: str) -> StoredFile:
+    """A file, or a link to one: of that the size, but the link's own time."""
+    own = os.lstat(path)
+    linked = stat.S_ISLNK(own.st_mode) and os.path.exists(path)
+    return StoredFile(path, (os.stat(path) if linked else own).st_size, str(own.st_mtime))
 
 
 def _in_store(
     uri: str, filesystem: Any, path: str, suffixes: tuple[str, ...]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The files below a folder of a store, in the words of fsspec."""
+    """The files below a folder of a store, in the words of fsspec.
+
+    Other stores than S3 are listed at once, which takes some kilobyte a file for that time.
+    """
     if is_s3(filesystem):
         found = _pages(uri, filesystem, path)
     else:
+        filesystem.invalidate_cache()
         listed = repeated(uri, lambda: filesystem.find(path, detail=True))
+        filesystem.invalidate_cache()  # which may hold as much again
         found = ((name, info) for name, info in listed.items() if info["type"] != "directory")
     for name, info in found:
         if name.lower().endswith(suffixes):

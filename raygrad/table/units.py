@@ -105,8 +105,11 @@ class Units:
     def nested(self, first: int, last: int) -> pa.ListArray:
         """The segments of the units from one to before another, a list of structs each."""
         starts = self.starts[first : last + 1]
-        part = self.segments.slice(starts[0], starts[-1] - starts[0]).cast(schema.PLAN)
-        values = [part[name].combine_chunks() for name in Segment._fields]
+        part = self.segments.slice(starts[0], starts[-1] - starts[0])
+        values = [
+            part[name].combine_chunks().cast(schema.PLAN.field(name).type)
+            for name in Segment._fields
+        ]
         structs = pa.StructArray.from_arrays(values, names=Segment._fields)
         return pa.ListArray.from_arrays(pa.array(starts - starts[0], pa.int32()), structs)
 

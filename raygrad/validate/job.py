@@ -49,7 +49,7 @@ class Job:
     @cached_property
     def units(self) -> Units:
         """The whole plan."""
-        return self.known + self.fresh if len(self.fresh) else self.known
+        return self.known + self.fresh
 
     @cached_property
     def open(self) -> Units:
@@ -59,10 +59,12 @@ class Job:
     @cached_property
     def again(self) -> Units:
         """The units whose errors are tried again."""
+        if not self.retried:
+            return Units.of([])
         names = pa.array(list(self.retried), pa.string())
         return self.units.filter(pc.is_in(self.units.paths, value_set=names).to_numpy())
 
     @property
     def to_score(self) -> Units:
         """The units that this run scores: the open ones, then those that are scored again."""
-        return self.open + self.again if self.retried else self.open
+        return self.open + self.again

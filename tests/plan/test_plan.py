@@ -8,9 +8,17 @@ import pytest
 
 from raygrad import plan, storage
 from raygrad.errors import PlanError, SpecError
-from raygrad.plan import Group, Unit, Units
+from raygrad.plan import Group, Unit, Units, changes, cut
 from raygrad.sources import Segment
-from raygrad.storage import Listing, StoredFile
+from raygrad.storage import Listing, StoredFile, listing
+from raygrad.table import plan_file, units
+
+
+@pytest.fixture(autouse=True, params=[2, listing.AT_ONCE])
+def _pieces(request, monkeypatch):
+    """The same in pieces of few segments."""
+    for module in (listing, units, cut, changes, plan_file):
+        monkeypatch.setattr(module, "AT_ONCE", request.param)
 
 
 @pytest.fixture
