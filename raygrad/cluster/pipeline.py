@@ -25,8 +25,10 @@ from raygrad.spec import JobSpec
 
 MOST_INPUT_BLOCKS = 2000
 BATCHES_PER_BLOCK = 4
-SMALLEST_BLOCK = 1 << 16
-"""Larger blocks pile up work, and show progress in lumps; smaller ones cost a task each."""
+SMALLEST_BLOCK = 1 << 18
+"""Larger blocks pile up work, and show progress in lumps; smaller ones cost a task each, and those
+below 100 KiB wait in the driver's memory, not in Ray's object store.
+"""
 
 
 def score_units(
