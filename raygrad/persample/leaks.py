@@ -14,7 +14,7 @@ from torch import Tensor
 
 from raygrad.persample.graph import Edge, Graph, Node, is_leaf
 from raygrad.persample.ownership import Mixed
-from raygrad.persample.plan import MOVES, Consumer, Plan, has_hooks
+from raygrad.persample.plan import MOVES, Consumer, Plan, has_hooks, weight_side
 
 
 def leaks(graph: Graph, plans: Sequence[Plan]) -> dict[Edge, Mixed]:
@@ -29,10 +29,10 @@ def leaks(graph: Graph, plans: Sequence[Plan]) -> dict[Edge, Mixed]:
     """
     sources = {c.source for plan in plans if not plan.moved for c in plan.consumers}
     readers = [
-        (source, node)
+        (source, edge.node)
         for source in sources
-        for node in _below(graph, source)
-        if node.name() not in MOVES
+        for edge in weight_side(graph, source)
+        if not is_leaf(edge.node) and edge.node.name() not in MOVES
     ]
     if not readers:
         return {}
@@ -49,20 +49,6 @@ def leaks(graph: Graph, plans: Sequence[Plan]) -> dict[Edge, Mixed]:
         for source, node in readers
         if any(_place(data) in owned for data in _data(node, _saved_names(node.__class__)))
     }
-
-
-def _below(graph: Graph, source: Edge) -> Iterator[Node]:
-    """The ops of a weight side."""
-    seen, stack = {source.node}, [source.node]
-    while stack:
-        node = stack.pop()
-        if is_leaf(node):
-            continue
-        yield node
-        for child in graph.inputs(node):
-            if child is not None and child.node not in seen:
-                seen.add(child.node)
-                stack.append(child.node)
 
 
 def _data(node: Node, names: Sequence[str]) -> Iterator[Tensor]:

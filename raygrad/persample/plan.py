@@ -6,7 +6,7 @@ tensor that the consumer takes from there is a pseudo-parameter; the rule gives 
 gradient, and the weight side is differentiated again to reach the parameter itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -183,18 +183,21 @@ def has_hooks(node: Node, saved: str) -> bool:
 
 def targets_below(graph: Graph, source: Edge, targets: set[Edge]) -> list[Edge]:
     """The targets from which a tensor on the weight side is made."""
-    found, seen, stack = [], {source}, [source]
+    return [edge for edge in weight_side(graph, source) if edge in targets]
+
+
+def weight_side(graph: Graph, source: Edge) -> Iterator[Edge]:
+    """A tensor on the weight side, and all tensors from which it is made."""
+    seen, stack = {source}, [source]
     while stack:
         edge = stack.pop()
-        if edge in targets:
-            found.append(edge)
+        yield edge
         if is_leaf(edge.node):
             continue
         for child in graph.inputs(edge.node):
             if child is not None and child not in seen:
                 seen.add(child)
                 stack.append(child)
-    return found
 
 
 def _only_moves(source: Edge, target: Edge) -> bool:
