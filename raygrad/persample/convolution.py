@@ -100,16 +100,16 @@ class Convolution(PerSampleGradient):
         )
         unfolded_size = self.x.shape[2] * len(self.taps) * positions
         if unfold:  # what is unfolded fills one chunk, and is multiplied tile by tile
-            chunks = workspace.chunks(self.samples, unfolded_size)
+            parts = [
+                self._unfolded(lo, hi, workspace.scratch).statistics(wanted, workspace)
+                for lo, hi in workspace.chunks(self.samples, unfolded_size)
+            ]
         else:
-            chunks = workspace.chunks(self.samples, self.entries, self.shape[0] * self.shape[1])
-        parts = []
-        for lo, hi in chunks:
-            if unfold:
-                own = self._unfolded(lo, hi, workspace.scratch)
-                parts.append(own.statistics(wanted, workspace))
-            else:
-                parts.append(self._by_taps(lo, hi, wanted, workspace))
+            tap = self.shape[0] * self.shape[1]
+            parts = [
+                self._by_taps(lo, hi, wanted, workspace)
+                for lo, hi in workspace.chunks(self.samples, self.entries, tap)
+            ]
         return concatenated(parts)
 
     def _by_taps(self, lo: int, hi: int, wanted: Wanted, workspace: Workspace) -> Statistics:
