@@ -60,10 +60,8 @@ class Units:
 
     def __init__(self, segments: pa.Table) -> None:
         self.segments = segments
-        numbers = _numbers(segments)
-        first = [True] if len(segments) else []
-        begins = np.append(np.array(first, bool), numbers[1:] != numbers[:-1])
-        self.starts = np.append(np.flatnonzero(begins), len(segments))
+        begins = np.flatnonzero(np.diff(_numbers(segments), prepend=-1))
+        self.starts = np.append(begins, len(segments))
 
     @classmethod
     def of(cls, units: Iterable[Unit]) -> Self:

@@ -103,8 +103,9 @@ def _of_columns(file: pq.ParquetFile, identity: dict[str, Any]) -> Iterator[str]
 
 def _of_rows(table: pa.Table, unit: Unit) -> Iterator[str]:
     offset = 0
-    for _, source, _, _, first, planned in unit.segments:
-        rows = len(table) - offset if planned is None else planned
+    for segment in unit.segments:
+        source, first = segment.uri, segment.first_row
+        rows = len(table) - offset if segment.rows is None else segment.rows
         part = table.slice(offset, rows)
         expected = pa.chunked_array([pa.array(range(first, first + rows), pa.int64())])
         sources = [source] if rows else []

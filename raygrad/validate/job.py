@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from raygrad.plan import Group, Units
@@ -59,10 +58,7 @@ class Job:
     @cached_property
     def again(self) -> Units:
         """The units whose errors are tried again."""
-        if not self.retried:
-            return Units.of([])
-        names = pa.array(list(self.retried), pa.string())
-        return self.units.filter(pc.is_in(self.units.paths, value_set=names).to_numpy())
+        return self.known.filter(self.known.are_among(self.retried))
 
     @property
     def to_score(self) -> Units:
