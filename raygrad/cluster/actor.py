@@ -73,22 +73,22 @@ class ScoringActor:
         self._wary = self._watch.begin("actor", ray.get_runtime_context().get_actor_id()) > 0
 
     def __call__(self, batches: pa.Table) -> pa.Table:
-        """Scores each row's batch, column ``payload``; the others stay as they are.
+        """Scores each row's batch, column ``payload``, and notes when, column ``at``.
 
-        Batches of units that the gate doesn't let through leave no row.
+        The other columns stay as they are. Batches of units that the gate doesn't let through leave
+        no row.
         """
         batches = batches.filter(pa.array([self._may_score(u.as_py()) for u in batches["unit"]]))
         decoded = [unpack(payload.as_buffer()) for payload in batches["payload"]]
         places = zip(batches["unit"].to_pylist(), batches["offset"].to_pylist(), strict=True)
-        payloads = [
-            pack(self._score(*place, batch, upload))
-            for place, (batch, upload) in zip(places, self._ahead(decoded), strict=True)
-        ]
-        return batches.set_column(
-            batches.schema.get_field_index("payload"),
-            "payload",
-            pa.array(payloads, pa.large_binary()),
-        )
+        scores, at = [], []
+        for place, (batch, upload) in zip(places, self._ahead(decoded), strict=True):
+            scores.append(self._score(*place, batch, upload))
+            at.append(time.time())
+        payloads = pa.array([pack(table) for table in scores], pa.large_binary())
+        index = batches.schema.get_field_index("payload")
+        scored = batches.set_column(index, "payload", payloads)
+        return scored.append_column("at", pa.array(at, pa.float64()))
 
     def _ahead(self, batches: Sequence[pa.Table]) -> Iterator[tuple[pa.Table, Any]]:
         """Each batch with its upload; that of the next one is on its way."""

@@ -13,7 +13,7 @@ import ray
 import torch
 
 from raygrad import models, storage
-from raygrad.cluster import stall
+from raygrad.cluster import allocator, stall
 from raygrad.cluster.actor import pack, unpack
 from raygrad.cluster.placement import Capacity, most_actors, of_an_actor
 from raygrad.errors import Fault, SpecError
@@ -53,9 +53,12 @@ def fastest_for(job: Job, there: Capacity, tell: Callable[[str], None]) -> int:
     """
     payload = pack(_sound_rows(job))
     wanted = of_an_actor(job.spec, there)
-    task = ray.remote(num_cpus=wanted.get("CPU", 0), num_gpus=wanted.get("GPU", 0), max_retries=1)(
-        _try_on_device
-    )
+    task = ray.remote(
+        num_cpus=wanted.get("CPU", 0),
+        num_gpus=wanted.get("GPU", 0),
+        max_retries=1,
+        runtime_env=allocator.KEEPS_MEMORY,
+    )(_try_on_device)
     if job.spec.actors.accelerator:
         task = task.options(accelerator_type=job.spec.actors.accelerator)
     tried = task.remote(job.spec, job.kept, payload, _share(job.spec, there))

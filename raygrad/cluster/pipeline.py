@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from raygrad.cluster import versions
+from raygrad.cluster import allocator, versions
 from raygrad.cluster.actor import ScoringActor
 from raygrad.cluster.placement import DECODE_CPUS, Capacity, most_actors, of_an_actor
 from raygrad.cluster.reader import read_and_decode
@@ -52,7 +52,8 @@ def score_units(
 
     Returns:
         Rows of ``unit`` (index into ``units``), ``offset`` (of the batch in its unit, in rows),
-        ``total`` (rows of the unit, in its last batch; else null) and ``payload`` (the scores).
+        ``total`` (rows of the unit, in its last batch; else null), ``payload`` (the scores) and
+        ``at`` (when they were ready, in seconds since 1970 by the actor's clock).
     """
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = max(SMALLEST_BLOCK, BATCHES_PER_BLOCK * _bytes_per_batch(spec))
@@ -77,6 +78,7 @@ def score_units(
                 max_tasks_in_flight_per_actor=4,
                 max_concurrent_calls_per_actor=2,
             ),
+            runtime_env=allocator.KEEPS_MEMORY,
             num_cpus=spec.actors.cpus,
             num_gpus=actor.get("GPU", 0),
             **({"accelerator_type": spec.actors.accelerator} if spec.actors.accelerator else {}),

@@ -1,6 +1,7 @@
 """What a person sees while a job runs: a bar on a terminal, a line every 10 s elsewhere."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -53,8 +54,8 @@ class JobProgress:
         self.at_least = at_least
         self.done = 0
         self.errors = 0
-        self._first: tuple[float, int] | None = None
-        self._last = 0.0
+        self._first, self._last = (math.inf, 0), 0.0
+        self._heard = 0.0
         self._console = console
         self._why, self._beat = why, beat
         self._json = style == "json"
@@ -81,15 +82,21 @@ class JobProgress:
             self._bar.stop()
         self._lines.join()
 
-    def advance(self, rows: int, errors: int, *, planned: bool = True) -> None:
-        """Notes that so many more rows were scored, how many failed, and if the plan knew them."""
+    def advance(self, rows: int, errors: int, *, at: float, planned: bool = True) -> None:
+        """Notes a scored batch.
+
+        Args:
+            rows: How many.
+            errors: How many of them failed.
+            at: When the scores were ready, in seconds: batches come in blocks, and late.
+            planned: Whether the plan knew them.
+        """
         self.done += rows
         if not planned:
             self.rows += rows
         self.errors += errors
-        self._last = time.monotonic()
-        if self._first is None:
-            self._first = (self._last, self.done)
+        self._heard = time.monotonic()
+        self._first, self._last = min(self._first, (at, rows)), max(self._last, at)
         if self._bar is not None:
             self._bar.update(
                 self._task,
@@ -109,10 +116,8 @@ class JobProgress:
     @property
     def rate(self) -> float | None:
         """Rows a second from the first score to the last; None if there is no time between."""
-        if self._first is None or self._first[0] == self._last:
-            return None
         start, before = self._first
-        return (self.done - before) / (self._last - start)
+        return (self.done - before) / (self._last - start) if self._last > start else None
 
     def _total(self) -> int | None:
         """What a bar can be drawn to."""
@@ -138,11 +143,11 @@ class JobProgress:
 
     def _tell_of_stall(self) -> None:
         now = time.monotonic()
-        if self._why is None or now - max(self._last, self._told) < stall.SECONDS:
+        if self._why is None or now - max(self._heard, self._told) < stall.SECONDS:
             return
         self._told = now
         try:
-            line = f"No score for {now - max(self._last, self._began):.0f} s; {self._why()}."
+            line = f"No score for {now - max(self._heard, self._began):.0f} s; {self._why()}."
             self.say(line)
             if not self._json:
                 log.info(line)  # a terminal's lines are gone by the time that somebody asks

@@ -245,7 +245,7 @@ def _whole_units(
             scores = unpack(row["payload"])
             planned = assembly.rows[row["unit"]].is_valid
             failed = tolerance.note(scores, planned=planned)
-            progress.advance(len(scores), failed, planned=planned)
+            progress.advance(len(scores), failed, planned=planned, at=row["at"])
             whole = assembly.add(row["unit"], row["offset"], scores, row["total"])
             if whole is not None:
                 yield row["unit"], whole

@@ -68,15 +68,15 @@ def test_progress_is_numbers(monkeypatch, capsys):
     log.addHandler(waits)
     try:
         with json_on_stderr(), JobProgress(4000, Console(file=out), style="json") as shown:
-            shown.advance(600, 2)
-            shown.advance(400, 0)
+            shown.advance(600, 2, at=100.0)
+            shown.advance(400, 0, at=110.0)
             assert shown_once.wait(10)
             shown.say("a message")
     finally:
         log.removeHandler(waits)
     *_, numbers, message = entries(capsys.readouterr().err)
     assert (numbers["rows"], numbers["planned"], numbers["errors"]) == (1000, 4000, 2)
-    assert numbers["rows_per_second"] > 0
+    assert numbers["rows_per_second"] == 40
     assert message["message"] == "a message"
     assert out.getvalue() == ""
 

@@ -46,7 +46,7 @@ class TestLine:
         with JobProgress(40, console, why=why) as shown:
             wait_for(lambda: len(asked) == 3)
             scored = time.monotonic()
-            shown.advance(10, 0)
+            shown.advance(10, 0, at=0.0)
             wait_for(lambda: len(asked) == 4)
         gaps = [after - before for before, after in zip([began, *asked], asked, strict=False)]
         assert min(gaps) >= 0.29
@@ -65,7 +65,7 @@ class TestLine:
         out = io.StringIO()
         with JobProgress(40, Console(file=out), why=lambda: pytest.fail("asked")) as shown:
             for _ in range(60):
-                shown.advance(1, 0)
+                shown.advance(1, 0, at=0.0)
                 moment[0] += 5
                 time.sleep(0.01)
         assert "60 of 40 rows" in out.getvalue()
