@@ -46,8 +46,8 @@ def test_a_killed_job_over_archives_is_resumed_to_the_table_of_an_undisturbed_on
     wait_until(workplace.files, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert 0 < len(workplace.files()) < 4
-    assert status(str(workplace.folder / "table")).uncounted == 4 - len(workplace.files())
+    # not compared with a count of files: a worker that outlives its driver may still publish one
+    assert 0 < status(str(workplace.folder / "table")).uncounted < 4
 
     workplace.go()
     resumed = workplace.run()
