@@ -139,9 +139,8 @@ WAYS = {
 
 def measured(way: str, root: Path) -> dict[str, Any]:
     """One way in a fresh process; bare loops have the malloc that raygrad gives its actors."""
-    malloc = KEEPS_MEMORY["env_vars"] if way.startswith("bare") else {}
+    environment = os.environ | (KEEPS_MEMORY["env_vars"] if way.startswith("bare") else {})
     command = [sys.executable, "-m", "benchmarks.pipeline", "--one", way, str(root)]
-    environment = {**os.environ, **malloc}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -168,23 +167,23 @@ def busy(rows: int, rounds: int) -> list[str]:
     """A model that keeps an actor busy, in each way."""
     rates, shares, seconds = (np.zeros((len(WAYS), rounds)) for _ in range(3))
     for turn in range(rounds):
-        for index, way in enumerate(WAYS):
-            with tempfile.TemporaryDirectory() as folder:
-                prepare_folder(Path(folder), rows, "busy")
+        with tempfile.TemporaryDirectory() as folder:
+            prepare_folder(Path(folder), rows, "busy")
+            for index, way in enumerate(WAYS):
                 found = measured(way, Path(folder))
-            rates[index, turn], seconds[index, turn] = found["rate"], found["seconds"]
-            if way.startswith("bare"):
-                loop = found["rate"]
-            shares[index, turn] = found["rate"] / loop
-            print(f"{way}: {found['rate']:,.0f} rows/s, {shares[index, turn]:.3f}", flush=True)
+                rates[index, turn], seconds[index, turn] = found["rate"], found["seconds"]
+                if way.startswith("bare"):
+                    loop = found["rate"]
+                shares[index, turn] = found["rate"] / loop
+                print(f"{way}: {found['rate']:,.0f} rows/s, {shares[index, turn]:.3f}", flush=True)
     lines = ["| way | scores | ms a batch | rows/s once started | share of its loop | whole s |"]
     lines.append("|-|-|-|-|-|-|")
     for index, way in enumerate(WAYS):
-        ours = "forward and one bias's gradient" if way in ("bare", "raygrad") else "forward only"
+        scores = "forward and one bias's gradient" if way in ("bare", "raygrad") else "forward only"
         rate, share = np.median(rates[index]), shares[index]
         span = f"{np.median(share):.3f} ({share.min():.3f} to {share.max():.3f})"
         lines.append(
-            f"| {way} | {ours} | {BATCH / rate * 1e3:.1f} | {rate:,.0f} | {span} | "
+            f"| {way} | {scores} | {BATCH / rate * 1e3:.1f} | {rate:,.0f} | {span} | "
             f"{np.median(seconds[index]):.1f} |"
         )
     print("\n".join(lines))

@@ -45,8 +45,7 @@ class Seaweed:
                     *("-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
                     *("-s3.config=s3.json", "-s3.autoCreateBucket=false", "-s3.iam=false"),
                     *("-s3.port.iceberg=0", "-s3.port.lance=0"),  # else two stores clash
-                    *("-webdav=false", "-admin.ui=false"),
-                    *("-master.telemetry=false",),
+                    *("-webdav=false", "-admin.ui=false", "-master.telemetry=false"),
                     *(f"-{name}={port}" for name, port in ports.items()),
                 ],
                 cwd=folder,
